@@ -1,0 +1,255 @@
+"""The only place where everything is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import shutil
+import ssl
+import tempfile
+from pathlib import Path
+
+from routekey.clock import Clock, Deadlines, SystemClock
+from routekey.config import Settings
+from routekey.control import (
+    access,
+    apis,
+    authorizers,
+    deployments,
+    domains,
+    integrations,
+    models,
+    operations,
+    routes,
+    stages,
+    tags,
+    vpc_links,
+)  # fmt: skip
+from routekey.eager import drain
+from routekey.errors import ApiError
+from routekey.front import Front
+from routekey.functions.code import CodeStore
+from routekey.functions.lambda_api import LambdaApi
+from routekey.functions.pool import Limits
+from routekey.functions.service import EVENT_DELAYS, Functions, Home
+from routekey.gateway.address import Addresses
+from routekey.gateway.catalog import Catalog, Domains
+from routekey.gateway.connections import Connections
+from routekey.gateway.endpoint import DataPlane
+from routekey.gateway.integrations.base import FunctionAnswer, FunctionRefused
+from routekey.gateway.integrations.types import Backends
+from routekey.gateway.pipeline import Pipeline
+from routekey.gateway.push import Management
+from routekey.resources.ids import Ids, Region
+from routekey.resources.repository import Repository
+from routekey.resources.stage import Stage
+from routekey.state.backend import data_folder, open_store
+from routekey.wire import model, tls
+from routekey.wire.http import Endpoint
+from routekey.wire.listener import SPARE_DESCRIPTORS, Listener, raise_descriptor_limit
+from routekey.wire.service import Call
+from routekey.wire.transport import HttpBackends
+
+log = logging.getLogger("routekey")
+
+DRAIN_SECONDS = 5.0
+REAP_SECONDS = 5.0
+
+
+class _Invoker:
+    """Functions as the data plane asks for them."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+
+    async def invoke(self, function: str, payload: bytes) -> FunctionAnswer:
+        try:
+            name, qualifier = self.functions.parse(function)
+            invoked = await self.functions.invoke(name, qualifier, payload)
+        except ApiError as error:
+            raise FunctionRefused(f"{error.code}: {error.message}") from None
+        outcome = invoked.outcome
+        return FunctionAnswer(200, outcome.payload, "Unhandled" if outcome.error else None, invoked.request_id)
+
+
+class Gateway:
+    """One gateway process. `start` serves, `stop` drains and ends what it started."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        event_delays: tuple[float, ...] = EVENT_DELAYS,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.ids = ids or Ids()
+        self.region = Region(settings.region, settings.account_id)
+        self.deadlines = Deadlines(self.clock)
+        self._temporary: Path | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Listener] = []
+        self.store = open_store(settings.data)
+        self.repository = Repository(self.store)
+        self.http = HttpBackends(self.deadlines)
+        limits = Limits(environments=settings.function_environments)
+        code = CodeStore(self.store, self.folder / "code")
+        self.functions = Functions(
+            self.repository, code, self.region, self.ids, self.deadlines, limits, event_delays=event_delays
+        )
+        self.connections = Connections()
+        self.pipeline = Pipeline(self.clock, self.ids, settings.quotas, self.deadlines, self.connections)
+        backends = Backends(_Invoker(self.functions), self.http)
+        self.catalog = Catalog(self.repository, backends, self.pipeline.forget)
+        self.domains = Domains(self.repository)
+        self.addresses = Addresses(self.region, self.domains, settings.public_host)
+        self.port = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where files live: beside the data, or in a temporary folder that goes with the process."""
+        folder = data_folder(self.settings.data)
+        if folder is not None:
+            return folder
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="routekey-"))
+        return self._temporary
+
+    @property
+    def host(self) -> str:
+        """The address that processes on this machine reach the gateway by."""
+        wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        host = wildcard.get(self.settings.host, self.settings.host)
+        return f"[{host}]" if ":" in host else host
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen and serve. OSError when the address is taken."""
+        limit = raise_descriptor_limit()
+        await self.domains.load()
+        self.functions.open()
+        front = self._front()
+        local = self._local_context()
+        room = max(64, limit - SPARE_DESCRIPTORS - limit // 20)
+        listener = self._listen(front, self._public_context(local), room)
+        self.port = listener.listen(self.settings.host, self.settings.port)
+        callback = self.port
+        if self.settings.tls == "off":
+            # Functions call back by https whatever the public port speaks.
+            callback = self._listen(front, local, room).listen("127.0.0.1", 0)
+        host = self.host if callback == self.port else "127.0.0.1"
+        self.functions.home = Home(
+            f"{host}:{callback}", self.url, str(self.folder / "tls" / "ca.pem"), lambda: self.domains.names
+        )
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self.deadlines.run()), loop.create_task(self._reap())]
+        front.ready = True
+
+    def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None, room: int) -> Listener:
+        listener = Listener(endpoint, self.deadlines, context=context, max_connections=room)
+        self._listeners.append(listener)
+        return listener
+
+    def _local_context(self) -> ssl.SSLContext:
+        names = ["localhost", f"*{self.region.execute_api_suffix}", *self.domains.names]
+        now = datetime.datetime.fromtimestamp(self.clock.time(), datetime.UTC)
+        authority = tls.ensure(self.folder / "tls", names, now)
+        return tls.server_context(authority.certificate, authority.key)
+
+    def _public_context(self, local: ssl.SSLContext) -> ssl.SSLContext | None:
+        if self.settings.tls == "off":
+            return None
+        if self.settings.tls == "auto":
+            return local
+        certificate, key = self.settings.tls.split(",")
+        context = tls.server_context(Path(certificate), Path(key))
+        # Functions ask for execute-api names, which no certificate of the user's covers.
+        tls.choose_by_name(context, local, (self.region.execute_api_suffix,))
+        return context
+
+    def _front(self) -> Front:
+        control = operations.Control(
+            self.repository,
+            self.ids,
+            self.clock,
+            self.region,
+            self.settings.quotas,
+            self.catalog.check,
+            self._endpoint,
+        )
+        v2_modules = [
+            apis,
+            authorizers,
+            deployments,
+            domains,
+            integrations,
+            models,
+            routes,
+            stages,
+            tags,
+            vpc_links,
+        ]
+        v2 = operations.service(control, model.load("apigatewayv2", "2018-11-29"), v2_modules)
+        v1 = operations.service(control, model.load("apigateway", "2015-07-09"), [access, tags])
+        functions = LambdaApi(self.functions, self.clock).service(model.load("lambda", "2015-03-31"))
+        data_plane = DataPlane(self.pipeline, self.catalog, self.addresses, self.settings.trusted_proxy)
+        management = Management(
+            self.connections, self.catalog, self.addresses, self.ids, self.settings.quotas.max_message
+        )
+        return Front(self.addresses, data_plane, management, v2, v1, functions, self._metrics)
+
+    def _endpoint(self, call: Call) -> str:
+        own_certificate = self.settings.tls not in ("auto", "off")
+        scheme = "wss" if own_certificate else "ws"
+        return f"{scheme}://{self.settings.public_host or call.request.header('host')}"
+
+    def _metrics(self) -> str:
+        return f"# TYPE routekey_connections gauge\nroutekey_connections {len(self.connections)}\n"
+
+    async def stages(self) -> list[str]:
+        """The URL of each stage there is."""
+        scheme = "ws" if self.settings.tls in ("auto", "off") else "wss"
+        host = self.settings.public_host or f"{self.host}:{self.port}"
+        keys = await self.store.keys(Stage.collection + "/")
+        return [f"{scheme}://{host}/{key.removeprefix(Stage.collection + '/')}" for key in keys]
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_SECONDS)
+            self.functions.reap()
+
+    async def stop(self) -> None:
+        """Accept no more, close every connection with 1001, run their $disconnect, end functions."""
+        for listener in self._listeners:
+            listener.close()
+        for connection in self.connections.all():
+            connection.close(1001, "Going away")
+        await drain(DRAIN_SECONDS)
+        await self._end()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.functions.close()
+        self.http.close()
+        self.catalog.close()
+        self.domains.close()
+        await self.store.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def abandon(self) -> None:
+        """After a start that failed: end what was begun."""
+        for listener in self._listeners:
+            if hasattr(listener, "socket"):
+                listener.close()
+        await self._end()

@@ -1,0 +1,132 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+
+from routekey import __version__
+from routekey.config import Settings, SettingsError, add_flags, load
+
+NOT_YET = (
+    "deploy",
+    "render",
+    "tail",
+    "new",
+    "generate",
+    "validate",
+    "diff",
+    "docs",
+    "export",
+    "package",
+    "call",
+    "listen",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code of contract 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        "routekey", description="The open gateway for API Gateway WebSocket APIs.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"routekey {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve", help="run the gateway", description="Run the gateway.", allow_abbrev=False,
+        epilog="Each flag is also a variable ROUTEKEY_<NAME> and a key of routekey.toml, the nearer one winning.",
+    )  # fmt: skip
+    serve.add_argument("source", nargs="?", help=argparse.SUPPRESS)
+    try:
+        if given and given[0] in NOT_YET:
+            raise SettingsError(f"routekey {given[0]} is not built yet")
+        add_flags(serve)
+        values = parser.parse_args(given)
+        if values.command is None:
+            parser.print_help()
+            return 2
+        if values.source is not None:
+            raise SettingsError(
+                f"serving {values.source} is not built yet: start without it, and make the API with the AWS CLI"
+            )
+        return _serve(load(vars(values), terminal=sys.stdout.isatty()))
+    except SettingsError as error:
+        print(f"routekey: {error}", file=sys.stderr)
+        return 2
+
+
+def _serve(settings: Settings) -> int:
+    from routekey.app import Gateway
+    from routekey.logs import Output
+    from routekey.state.store import StoreError
+
+    async def run() -> int:
+        try:
+            gateway = Gateway(settings)
+        except StoreError as error:
+            print(f"routekey: {error}", file=sys.stderr)
+            return 1
+        output = Output(settings.log_format, settings.log_level)
+        try:
+            return await _until_stopped(gateway)
+        finally:
+            output.close()
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(run())
+    return uvloop.run(run())
+
+
+async def _until_stopped(gateway: object) -> int:
+    from routekey.app import Gateway
+
+    assert isinstance(gateway, Gateway)
+    settings = gateway.settings
+    try:
+        await gateway.start()
+    except OSError as error:
+        await gateway.abandon()
+        address = f"{settings.host}:{settings.port}"
+        print(
+            f"routekey: cannot listen on {address} ({error.strerror or error}): stop what does, or use --port",
+            file=sys.stderr,
+        )
+        return 1
+    print(gateway.url, flush=True)
+    for url in await gateway.stages():
+        print(url, flush=True)
+    signals = _Signals()
+    await signals.first.wait()
+    stopping = asyncio.get_running_loop().create_task(gateway.stop())
+    second = asyncio.get_running_loop().create_task(signals.second.wait())
+    await asyncio.wait([stopping, second], return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        stopping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stopping
+    second.cancel()
+    return 0
+
+
+class _Signals:
+    """The first SIGINT or SIGTERM asks to drain, the second to end at once."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._heard)
+
+    def _heard(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

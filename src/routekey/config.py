@@ -1,0 +1,252 @@
+"""Settings: flags over environment over routekey.toml, as one frozen value."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from routekey.resources.quotas import Quotas
+
+FILE = "routekey.toml"
+PREFIX = "ROUTEKEY_"
+# Flags of the contract that are still to be built: named, so that using one says so.
+NOT_YET = ("stack_name", "credentials", "aws", "parameter", "map", "watch", "workers", "admin_token")
+
+
+class SettingsError(Exception):
+    """A flag, variable or file that cannot be used; the message says which, and what to write."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_host: str | None = None
+    trusted_proxy: tuple[Network, ...] = ()
+    data: str = "sqlite:.routekey/routekey.db"
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
+    auth: str = "open"
+    insecure: bool = False
+    tls: str = "auto"  # auto, off, or CERT,KEY
+    quotas: Quotas = field(default_factory=Quotas)
+    function_environments: int = 16
+    log_format: str = "text"
+    log_level: str = "info"
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One flag of `serve`, which is also a variable and a key of the file."""
+
+    name: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+    flag: bool = False
+
+
+OPTIONS = (
+    Option("host", "HOST", "address to listen on (127.0.0.1)"),
+    Option("port", "PORT", "port to listen on; 0 picks one (8080)"),
+    Option("public_host", "HOST[:PORT]", "what clients and backends call this gateway"),
+    Option("trusted_proxy", "CIDR", "whose X-Forwarded-For and -Proto count; repeatable", repeatable=True),
+    Option("data", "URL", "memory: or sqlite:PATH (sqlite:.routekey/routekey.db)"),
+    Option("region", "NAME", "the region that ARNs and host names show (us-east-1)"),
+    Option("account_id", "ID", "the account that ARNs show (000000000000)"),
+    Option("auth", "open", "open: the control plane, the Lambda API and @connections check no signature"),
+    Option("insecure", "", "allow --auth open on a host that is not loopback", flag=True),
+    Option("tls", "auto|off|CERT,KEY", "certificates of the gateway's own CA, none, or yours (auto)"),
+    Option("idle_timeout", "SECONDS", "close a connection without data for so long (600)"),
+    Option("max_connection_age", "SECONDS", "close a connection after so long (7200)"),
+    Option("max_message", "BYTES", "largest message, both ways (131072)"),
+    Option("max_frame", "BYTES", "largest frame from a client (32768)"),
+    Option("quota", "NAME=NUMBER", "another quota: " + ", ".join(
+        each.name for each in fields(Quotas)
+        if each.name not in ("idle_timeout", "max_connection_age", "max_message", "max_frame")
+    ) + "; repeatable", repeatable=True),
+    Option("function_environments", "N", "processes that one function may have at a time (16)"),
+    Option("log_format", "text|json", "text, or one JSON object a line (text on a terminal, else json)"),
+    Option("log_level", "LEVEL", "debug, info, warning or error (info)"),
+)  # fmt: skip
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    for option in OPTIONS:
+        flag = "--" + option.name.replace("_", "-")
+        if option.flag:
+            parser.add_argument(flag, dest=option.name, action="store_true", default=None, help=option.help)
+        else:
+            action = "append" if option.repeatable else "store"
+            parser.add_argument(flag, dest=option.name, action=action, metavar=option.metavar, help=option.help)
+    for name in NOT_YET:
+        nargs = 0 if name == "watch" else None
+        parser.add_argument(
+            "--" + name.replace("_", "-"), dest=name, action=_NotYet, nargs=nargs, help=argparse.SUPPRESS
+        )
+
+
+class _NotYet(argparse.Action):
+    def __call__(self, parser: object, namespace: object, values: object, option: str | None = None) -> None:
+        raise SettingsError(f"{option} is not built yet")
+
+
+def load(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    *,
+    terminal: bool,
+) -> Settings:
+    """Settings from the flags that were given, the environment and routekey.toml in `folder`."""
+    given: dict[str, tuple[Any, str]] = {"log_format": ("text" if terminal else "json", "the default")}
+    known = {option.name: option for option in OPTIONS}
+    for name, value in _file((folder or Path()) / FILE).items():
+        given[name] = value, f"{name} in {FILE}"
+    for variable, text in environment.items():
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower()
+            if name in NOT_YET:
+                raise SettingsError(f"{variable} is not built yet")
+            if name not in known:
+                raise SettingsError(
+                    f"{variable} is no setting of routekey: unset it (routekey serve --help lists them)"
+                )
+            parts: Any = [part.strip() for part in text.split(",")] if known[name].repeatable else text
+            given[name] = parts, variable
+    for name, value in flags.items():
+        if name in known and value is not None:
+            given[name] = value, "--" + name.replace("_", "-")
+    return _settings(given)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    known = {option.name for option in OPTIONS}
+    for name in values:
+        if name in NOT_YET:
+            raise SettingsError(f"{name} in {path} is not built yet")
+        if name not in known:
+            raise SettingsError(
+                f"{name} in {path} is no setting of routekey: remove it (routekey serve --help lists them)"
+            )
+    return values
+
+
+def _settings(given: Mapping[str, tuple[Any, str]]) -> Settings:
+    values: dict[str, Any] = {}
+    quotas: dict[str, Any] = {}
+    numbers = {each.name: each.type for each in fields(Quotas)}
+    for name, (value, source) in given.items():
+        if name in numbers:
+            quotas[name] = _number(value, numbers[name], source)
+        elif name == "quota":
+            for quota, number in _pairs(value, source):
+                if quota not in numbers:
+                    raise SettingsError(f"{source}: {quota} is no quota (one of {', '.join(numbers)})")
+                quotas[quota] = _number(number, numbers[quota], f"{source} {quota}")
+        else:
+            values[name] = _value(name, value, source)
+    settings = Settings(**values, quotas=Quotas(**quotas))
+    _check(settings)
+    return settings
+
+
+def _pairs(value: Any, source: str) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(name.replace("-", "_"), number) for name, number in value.items()]
+    pairs = []
+    for text in value if isinstance(value, list) else [value]:
+        name, sign, number = str(text).partition("=")
+        if not sign:
+            raise SettingsError(f"{source}: {text} is not NAME=NUMBER")
+        pairs.append((name.strip().replace("-", "_"), number))
+    return pairs
+
+
+def _number(value: Any, kind: Any, source: str) -> float | int:
+    try:
+        number = float(value) if "float" in str(kind) else int(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{source}: {value} is no number") from None
+    if number < 0:
+        raise SettingsError(f"{source}: {value} is negative")
+    return number
+
+
+def _value(name: str, value: Any, source: str) -> Any:
+    if name in ("port", "function_environments"):
+        number = _number(value, int, source)
+        if name == "port" and number > 65535:
+            raise SettingsError(f"{source}: {value} is no port (0 to 65535)")
+        return number
+    if name == "trusted_proxy":
+        return tuple(_network(text, source) for text in (value if isinstance(value, list) else [value]))
+    if name == "insecure":
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() not in ("true", "false", "1", "0"):
+            raise SettingsError(f"{source}: {value} is neither true nor false")
+        return str(value).lower() in ("true", "1")
+    return str(value)
+
+
+def _network(text: str, source: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SettingsError(f"{source}: {text} is no network such as 10.0.0.0/8") from None
+
+
+def _check(settings: Settings) -> None:
+    if settings.auth == "sigv4":
+        raise SettingsError("--auth sigv4 is not built yet: use --auth open, on a loopback host")
+    if settings.auth != "open":
+        raise SettingsError(f"--auth {settings.auth}: open is expected")
+    if not settings.is_loopback and not settings.insecure:
+        raise SettingsError(
+            f"--host {settings.host} can be reached by others, who could run code here with --auth open: "
+            "use a loopback host, or add --insecure if that is meant"
+        )
+    if settings.log_format not in ("text", "json"):
+        raise SettingsError(f"--log-format {settings.log_format}: text or json is expected")
+    if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
+        raise SettingsError(f"--log-level {settings.log_level}: debug, info, warning or error is expected")
+    if not (settings.account_id.isdigit() and len(settings.account_id) == 12):
+        raise SettingsError(f"--account-id {settings.account_id}: 12 digits are expected")
+    scheme = settings.data.partition(":")[0]
+    if scheme == "nats":
+        raise SettingsError(f"--data {settings.data}: nats is not built yet, use memory: or sqlite:PATH")
+    if settings.tls not in ("auto", "off"):
+        for part in (*settings.tls.split(","), "")[:2]:
+            if not Path(part).is_file():
+                raise SettingsError(
+                    f"--tls {settings.tls}: auto, off, or the files CERT,KEY are expected ({part or 'KEY'} is missing)"
+                )

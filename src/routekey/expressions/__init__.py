@@ -1,0 +1,1 @@
+"""The little languages of an API author: text in, Python function out."""

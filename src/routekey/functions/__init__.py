@@ -1,0 +1,1 @@
+"""Local Lambda: registry, execution environments, Runtime API, Invoke."""

@@ -1,0 +1,240 @@
+"""One execution environment: a process that runs a function, one invocation at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from routekey.clock import Deadlines
+from routekey.functions.processes import Guardian
+from routekey.functions.runtime_api import Outcome, RuntimeApi, Work, failure
+from routekey.resources.function import Function
+from routekey.wire.listener import Listener
+
+log = logging.getLogger("routekey.functions")
+
+INIT_SECONDS = 10.0
+MAX_LINE = 64 * 1024  # bytes of one log line
+LOG_TAIL_LINES = 200
+# What the interpreter maps besides the function's own data, in MB: threads' stacks and the like.
+MEMORY_ALLOWANCE = 192
+_NBSP = "\u00a0"
+
+
+class State(Enum):
+    STARTING = 1
+    IDLE = 2
+    BUSY = 3
+    ENDED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started: a command, where, and with which environment."""
+
+    command: list[str]
+    folder: Path
+    variables: Mapping[str, str]
+
+
+class Environment(asyncio.SubprocessProtocol):
+    """States go one way, but for IDLE and BUSY. `changed` is called after each change."""
+
+    def __init__(
+        self,
+        function: Function,
+        program: Program,
+        deadlines: Deadlines,
+        guardian: Guardian,
+        changed: Callable[[Environment], None],
+    ) -> None:
+        self.function = function
+        self.program = program
+        self.guardian = guardian
+        self.changed = changed
+        self.state = State.STARTING
+        self.clock = deadlines.clock
+        self.idle_since = self.clock.monotonic()
+        self.init_outcome: Outcome | None = None
+        self.loop = asyncio.get_running_loop()
+        self.api = RuntimeApi(self._ready, self._answered, self._init_failed, self._deadline_ms)
+        self.listener = Listener(self.api, deadlines, context=None, max_connections=8)
+        self._timer: asyncio.TimerHandle | None = None
+        self._process: asyncio.SubprocessTransport | None = None
+        self._pipe = -1
+        self._partial = b""
+        self._deadline = 0.0
+        self._current: Work | None = None  # until its outcome is known, whatever the Runtime API heard
+
+    async def start(self) -> None:
+        """Start the process. OSError when that cannot be done."""
+        port = self.listener.listen("127.0.0.1", 0)
+        self._pipe, child = os.pipe()
+        os.set_blocking(self._pipe, False)
+        variables = {**self.program.variables, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}"}
+        try:
+            transport, _ = await self.loop.subprocess_exec(
+                lambda: self,
+                *self.program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=child,
+                stderr=child,
+                cwd=self.program.folder,
+                env=variables,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._pipe)
+            self._pipe = -1
+            self.listener.close()
+            raise
+        finally:
+            os.close(child)
+        self._process = transport
+        self.pid = transport.get_pid()
+        self.guardian.watch(self.pid)
+        limit_memory(self.pid, self.function.memory_size)
+        self.loop.add_reader(self._pipe, self._read)
+        if self.state is State.STARTING:
+            self._timer = self.loop.call_later(INIT_SECONDS + self.function.timeout, self._init_late)
+
+    def invoke(self, work: Work) -> None:
+        """Run `work`; its future gives the outcome."""
+        self.state = State.BUSY
+        self._current = work
+        self._deadline = self.clock.time() + self.function.timeout
+        self._timer = self.loop.call_later(self.function.timeout, self._late, work)
+        self.api.give(work)
+
+    def kill(self) -> None:
+        """End the process and whatever it started."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    # what the Runtime API hears
+
+    def _deadline_ms(self) -> int:
+        return int(self._deadline * 1000)
+
+    def _ready(self) -> None:
+        if self.state in (State.STARTING, State.BUSY):
+            self._stop_timer()
+            self.state = State.IDLE
+            self.idle_since = self.clock.monotonic()
+            self.changed(self)
+
+    def _answered(self, work: Work, outcome: Outcome) -> None:
+        self._stop_timer()
+        self._read()  # what it printed before it answered belongs to this request
+        self._current = None
+        work.finish(outcome)
+        if self._process is not None:
+            # It has to ask for more work; one that never does is of no use.
+            self._timer = self.loop.call_later(INIT_SECONDS, self.kill)
+
+    def _init_failed(self, outcome: Outcome) -> None:
+        self.init_outcome = outcome
+
+    # ends
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _init_late(self) -> None:
+        seconds = INIT_SECONDS + self.function.timeout
+        self.init_outcome = failure("Sandbox.Timedout", f"Error: Init timed out after {seconds:.2f} seconds")
+        self.kill()
+
+    def _late(self, work: Work) -> None:
+        self._read()
+        self._current = None
+        message = f"RequestId: {work.request_id} Error: Task timed out after {self.function.timeout:.2f} seconds"
+        work.finish(failure("Sandbox.Timedout", message))
+        self.kill()
+
+    def process_exited(self) -> None:
+        code = self._process.get_returncode() if self._process is not None else None
+        self._stop_timer()
+        self._read()
+        if self._partial:
+            self._line(self._partial)
+        if self._pipe >= 0:
+            self.loop.remove_reader(self._pipe)
+            os.close(self._pipe)
+            self._pipe = -1
+        self.listener.close()
+        self.guardian.forget(self.pid)
+        if self._process is not None:
+            self._process.close()
+        if self.init_outcome is None and self.state is State.STARTING:
+            self.init_outcome = failure("Runtime.ExitError", f"Error: {_exit_text(code)}")
+        work, self._current = self._current, None
+        if work is not None:
+            work.finish(failure("Runtime.ExitError", f"RequestId: {work.request_id} Error: {_exit_text(code)}"))
+        self.state = State.ENDED
+        self.changed(self)
+
+    # logs
+
+    def _read(self) -> None:
+        """Take what the process has printed so far."""
+        while self._pipe >= 0:
+            try:
+                data = os.read(self._pipe, 65536)
+            except (BlockingIOError, InterruptedError):
+                return
+            if not data:
+                self.loop.remove_reader(self._pipe)
+                return
+            *lines, self._partial = (self._partial + data).split(b"\n")
+            for line in lines:
+                self._line(line)
+            if len(self._partial) > MAX_LINE:
+                self._line(self._partial)
+                self._partial = b""
+
+    def _line(self, line: bytes) -> None:
+        if line.startswith(b"LAMBDA_WARNING:"):
+            return
+        work = self._current
+        if work is not None and work.log is not None:
+            work.log.append(line)
+            del work.log[:-LOG_TAIL_LINES]
+        text = line.decode("utf-8", "replace").replace("\r", "\n").replace(_NBSP, " ").rstrip()
+        if text:
+            data = {"function": self.function.function_name}
+            if work is not None:
+                data["request"] = work.request_id
+            log.info(text, extra={"data": data})
+
+
+def _exit_text(code: int | None) -> str:
+    if code is None:
+        return "Runtime exited without providing a reason"
+    if code < 0:
+        return f"Runtime exited with error: signal: {signal.Signals(-code).name.removeprefix('SIG').lower()}"
+    if code == 0:
+        return "Runtime exited without providing a reason"
+    return f"Runtime exited with error: exit status {code}"
+
+
+def limit_memory(pid: int, megabytes: int) -> None:
+    """Hold the process to its memory setting where the system can (Linux)."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    limit = (megabytes + MEMORY_ALLOWANCE) * 1024 * 1024
+    with contextlib.suppress(OSError, ValueError):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (limit, limit))

@@ -1,0 +1,164 @@
+"""What is deployed: stages compiled on first use, and compiled again when they change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from routekey.errors import CompileError
+from routekey.gateway.compile import compile_api
+from routekey.gateway.compiled import CompiledApi
+from routekey.gateway.integrations.types import Backends
+from routekey.resources.api import Api
+from routekey.resources.base import ABSENT
+from routekey.resources.deployment import Snapshot
+from routekey.resources.domain import ApiMapping, DomainName
+from routekey.resources.repository import Repository
+from routekey.resources.stage import Stage
+from routekey.state.store import Change, key
+
+log = logging.getLogger("routekey.gateway")
+
+MAX_STAGES = 4096  # compiled stages without a connection that are kept
+
+Gone = Callable[["StageHandle", bool], None]
+
+
+class StageHandle:
+    """One stage as connections hold it: `current` is swapped whole, what runs on the old value finishes on it."""
+
+    __slots__ = ("api_id", "current", "name", "users")
+
+    def __init__(self, api_id: str, name: str) -> None:
+        self.api_id = api_id
+        self.name = name
+        self.current: CompiledApi | None = None
+        self.users = 0  # open connections
+
+
+class Catalog:
+    def __init__(self, repository: Repository, backends: Backends, gone: Gone) -> None:
+        self.repository = repository
+        self.backends = backends
+        self.gone = gone  # told of a stage that is no more, and whether its whole API went
+        self._stages: dict[tuple[str, str], StageHandle] = {}
+        self._loading: dict[tuple[str, str], asyncio.Task[StageHandle | None]] = {}
+        store = repository.store
+        self._unwatch = [
+            store.watch(Stage.collection + "/", self._stages_changed),
+            store.watch(Api.collection + "/", self._apis_changed),
+        ]
+
+    def close(self) -> None:
+        for unwatch in self._unwatch:
+            unwatch()
+
+    async def check(self, snapshot: Snapshot) -> None:
+        """CompileError when `snapshot` could not be served."""
+        compile_api(snapshot, "", "", {}, self.backends)
+
+    async def find(self, api_id: str, name: str) -> StageHandle | None:
+        """The stage `name` of an API, ready to serve; None when there is none, or nothing is deployed to it."""
+        handle = self._stages.get((api_id, name))
+        if handle is None:
+            task = self._loading.get((api_id, name))
+            if task is None:
+                task = asyncio.get_running_loop().create_task(self._load(api_id, name))
+                self._loading[api_id, name] = task
+                task.add_done_callback(lambda _: self._loading.pop((api_id, name), None))
+            handle = await asyncio.shield(task)
+        return handle if handle is not None and handle.current is not None else None
+
+    async def knows(self, api_id: str) -> bool:
+        return await self.repository.find(Api, api_id) is not None
+
+    async def has_stage(self, api_id: str, name: str) -> bool:
+        return (api_id, name) in self._stages or await self.repository.find(Stage, api_id, name) is not None
+
+    async def _load(self, api_id: str, name: str) -> StageHandle | None:
+        handle = StageHandle(api_id, name)
+        if not await self._refresh(handle):
+            return None
+        self._stages[api_id, name] = handle
+        if len(self._stages) > MAX_STAGES:
+            unused = next((at for at, each in self._stages.items() if not each.users and each is not handle), None)
+            if unused is not None:
+                del self._stages[unused]
+        return handle
+
+    async def _refresh(self, handle: StageHandle) -> bool:
+        """Bring `handle` up to what the store says; False when the stage is gone."""
+        stage = await self.repository.find(Stage, handle.api_id, handle.name)
+        if stage is None:
+            return False
+        if stage.deployment_id is ABSENT:
+            handle.current = None
+            return True
+        deployment_id = str(stage.deployment_id)
+        snapshot = await self.repository.snapshot(handle.api_id, deployment_id)
+        if snapshot is None:
+            log.error(
+                "a stage points to a deployment that is not there",
+                extra={"data": {"api": handle.api_id, "stage": handle.name, "deployment": deployment_id}},
+            )
+            return True
+        try:
+            handle.current = compile_api(snapshot, handle.name, deployment_id, stage.stage_variables, self.backends)
+        except CompileError as error:
+            log.error(
+                "a deployment does not compile; the one before it serves on",
+                extra={"data": {"api": handle.api_id, "stage": handle.name, "error": str(error)}},
+            )
+        return True
+
+    async def _stages_changed(self, changes: Sequence[Change]) -> None:
+        seen = {change.key: change for change in changes}
+        for handle in [each for each in self._stages.values() if key(Stage.collection, each.api_id, each.name) in seen]:
+            if not await self._refresh(handle):
+                self._stages.pop((handle.api_id, handle.name), None)
+                self.gone(handle, False)
+
+    async def _apis_changed(self, changes: Sequence[Change]) -> None:
+        deleted = {change.key for change in changes if change.value is None}
+        if not deleted:
+            return
+        for handle in [each for each in self._stages.values() if key(Api.collection, each.api_id) in deleted]:
+            self._stages.pop((handle.api_id, handle.name), None)
+            self.gone(handle, True)
+
+
+class Domains:
+    """Custom domain names and where their mappings lead, all of them in memory: there are few."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self._mappings: dict[str, dict[str, ApiMapping]] = {}
+        self._unwatch = [
+            repository.store.watch(kind.collection + "/", self._changed) for kind in (DomainName, ApiMapping)
+        ]
+
+    def close(self) -> None:
+        for unwatch in self._unwatch:
+            unwatch()
+
+    async def load(self) -> None:
+        mappings: dict[str, dict[str, ApiMapping]] = {}
+        for domain in await self.repository.all(DomainName):
+            found = await self.repository.all(ApiMapping, domain.domain_name)
+            mappings[domain.domain_name] = {mapping.api_mapping_key or "": mapping for mapping in found}
+        self._mappings = mappings
+
+    async def _changed(self, _: Sequence[Change]) -> None:
+        await self.load()
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._mappings)
+
+    def mappings(self, host: str) -> dict[str, ApiMapping] | None:
+        """The mappings of the domain that `host` is, by key; an exact name beats a wildcard (spec 9.5)."""
+        exact = self._mappings.get(host)
+        if exact is not None or not self._mappings:
+            return exact
+        return self._mappings.get("*." + host.partition(".")[2])

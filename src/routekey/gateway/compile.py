@@ -1,0 +1,96 @@
+"""From the frozen copy of an API to what serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from routekey.errors import CompileError, ExpressionError
+from routekey.expressions.selection import compile_selection
+from routekey.gateway.compiled import CompiledApi, CompiledRoute
+from routekey.gateway.integrations import types
+from routekey.gateway.integrations.base import Integration
+from routekey.resources.base import ABSENT
+from routekey.resources.deployment import Snapshot
+from routekey.resources.route import CONNECT, DEFAULT, DISCONNECT, Route
+
+_SELECTED = ("$default", "\\$default")
+
+
+def compile_api(
+    snapshot: Snapshot, stage: str, deployment_id: str, variables: Mapping[str, str], backends: types.Backends
+) -> CompiledApi:
+    """What serves `snapshot` on `stage`. CompileError names the resource that does not compile."""
+    integrations = _integrations(snapshot, dict(variables), backends)
+    answering = {response.route_id for response in snapshot.route_responses}
+    routes = {route.route_key: _route(route, integrations, answering) for route in snapshot.routes}
+    try:
+        select = compile_selection(snapshot.api.route_selection_expression).of_message
+    except ExpressionError as error:
+        raise CompileError(f"routeSelectionExpression of the Api: {error}") from None
+    connect, disconnect = routes.pop(CONNECT, None), routes.pop(DISCONNECT, None)
+    return CompiledApi(
+        api_id=snapshot.api.api_id,
+        stage=stage,
+        deployment_id=deployment_id,
+        stage_variables=dict(variables),
+        select=select,
+        routes=routes,
+        default=routes.get(DEFAULT),
+        connect=connect,
+        disconnect=disconnect,
+        default_endpoint=not snapshot.api.disable_execute_api_endpoint,
+    )
+
+
+def _integrations(snapshot: Snapshot, variables: dict[str, str], backends: types.Backends) -> dict[str, Integration]:
+    responses: dict[str, list[object]] = {}
+    for response in snapshot.integration_responses:
+        responses.setdefault(response.integration_id, []).append(response)
+    targets = {route.target: route.route_key for route in snapshot.routes if route.target}
+    built = {}
+    for resource in snapshot.integrations:
+        reference = f"integrations/{resource.integration_id}"
+        if reference not in targets:
+            continue  # nothing can reach it
+        try:
+            mine = responses.get(resource.integration_id, [])
+            built[reference] = types.build(resource, mine, variables, backends)  # type: ignore[arg-type]
+        except (CompileError, ExpressionError) as error:
+            raise CompileError(
+                f"Integration {resource.integration_id} of route {targets[reference]}: {error}"
+            ) from None
+    return built
+
+
+def _route(route: Route, integrations: Mapping[str, Integration], answering: set[str]) -> CompiledRoute:
+    integration = None
+    if route.target:
+        integration = integrations.get(route.target)
+        if integration is None:
+            raise CompileError(f"Route {route.route_key}: its target {route.target} does not exist")
+    if route.route_key != CONNECT:
+        two_way = route.route_id in answering or route.route_response_selection_expression in _SELECTED
+        return CompiledRoute(route.route_key, integration, two_way and route.route_key != DISCONNECT)
+    if route.authorization_type == "CUSTOM" and not route.authorizer_id:
+        raise CompileError("Route $connect: authorizationType is CUSTOM, and it has no authorizerId")
+    required = [
+        name
+        for name, constraint in (route.request_parameters or {}).items()
+        if route.request_parameters is not ABSENT and constraint.get("required")
+    ]
+    return CompiledRoute(
+        CONNECT,
+        integration,
+        required_headers=tuple(name.split(".", 3)[3] for name in required if ".header." in name),
+        required_query=tuple(name.split(".", 3)[3] for name in required if ".querystring." in name),
+        unavailable=_unavailable(route),
+    )
+
+
+def _unavailable(route: Route) -> str | None:
+    """Access control that is not built yet lets nobody in, rather than everybody."""
+    if route.authorization_type != "NONE":
+        return f"authorizationType {route.authorization_type} of route $connect is not available yet"
+    if route.api_key_required:
+        return "apiKeyRequired of route $connect is not available yet"
+    return None

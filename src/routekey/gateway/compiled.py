@@ -1,0 +1,33 @@
+"""What is served: built once per deployment and stage, never changed, swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from routekey.gateway.integrations.base import Integration
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    route_key: str
+    integration: Integration | None
+    two_way: bool = False
+    # The rest matters on $connect alone.
+    required_headers: tuple[str, ...] = ()
+    required_query: tuple[str, ...] = ()
+    unavailable: str | None = None  # why nobody can be let in
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledApi:
+    api_id: str
+    stage: str
+    deployment_id: str
+    stage_variables: Mapping[str, str]
+    select: Callable[[str], str | None]  # a message's route key; None for one that is not JSON
+    routes: Mapping[str, CompiledRoute]  # those that a message can reach, by route key
+    default: CompiledRoute | None
+    connect: CompiledRoute | None
+    disconnect: CompiledRoute | None
+    default_endpoint: bool  # whether execute-api hosts and /{apiId}/{stage} reach it

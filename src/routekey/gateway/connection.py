@@ -1,0 +1,116 @@
+"""One open connection: the mutable thing of the data plane."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from routekey.eager import start
+from routekey.wire.http import Socket
+
+if TYPE_CHECKING:
+    from routekey.gateway.catalog import StageHandle
+    from routekey.gateway.pipeline import Pipeline
+
+log = logging.getLogger("routekey.gateway")
+
+
+class Connection:
+    """Who is connected, since when, and how to reach them. Receives the socket's events."""
+
+    __slots__ = (
+        "connected", "connected_at", "domain_name", "full_since", "id", "in_flight", "last_active",
+        "pipeline", "socket", "source_ip", "stage", "timer_slot", "user_agent",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        stage: StageHandle,
+        connection_id: str,
+        *,
+        domain_name: str,
+        source_ip: str,
+        user_agent: str | None,
+    ) -> None:
+        self.pipeline: Pipeline = pipeline
+        self.stage: StageHandle = stage
+        self.id: str = connection_id
+        self.domain_name: str = domain_name
+        self.source_ip: str = source_ip
+        self.user_agent: str | None = user_agent
+        self.socket: Socket | None = None
+        self.in_flight = 0
+        self.full_since = 0.0  # when its send buffer filled up; 0 while it drains
+        self.timer_slot = 0
+        clock = pipeline.clock
+        self.connected_at: int = int(clock.time() * 1000)  # milliseconds since 1970
+        self.connected = self.last_active = clock.monotonic()
+
+    # SocketHandler
+
+    def opened(self, socket: Socket) -> None:
+        self.socket = socket
+        self.connected = self.last_active = self.pipeline.clock.monotonic()
+        self.pipeline.opened(self)
+
+    def received(self, data: str | bytes) -> None:
+        self.last_active = self.pipeline.clock.monotonic()
+        self.in_flight += 1
+        if self.in_flight >= self.pipeline.quotas.in_flight and self.socket is not None:
+            self.socket.pause()
+        start(self.pipeline.message(self, str(data)))
+
+    def finished(self) -> None:
+        """One message has run its course."""
+        self.in_flight -= 1
+        if self.in_flight == self.pipeline.quotas.in_flight - 1 and self.socket is not None:
+            self.socket.resume()
+
+    def pinged(self) -> None:
+        self.last_active = self.pipeline.clock.monotonic()
+
+    def closed(self, code: int, reason: str) -> None:
+        start(self.pipeline.disconnect(self, code, reason))
+
+    # outbound
+
+    def send(self, text: str) -> bool:
+        """Queue `text` for the client; False when it does not read and its buffer is full."""
+        socket = self.socket
+        if socket is None:
+            return True
+        quotas = self.pipeline.quotas
+        now = self.pipeline.clock.monotonic()
+        # Its length in characters is enough of a measure, and costs nothing.
+        if socket.buffered() + len(text) > quotas.send_buffer:
+            if not self.full_since:
+                self.full_since = now
+                self.pipeline.hurry(self, now + quotas.slow_client)
+            return False
+        self.full_since = 0.0
+        self.last_active = now
+        socket.send(text)
+        return True
+
+    def close(self, code: int, reason: str) -> None:
+        if self.socket is not None:
+            self.socket.close(code, reason)
+
+    # Timed
+
+    def expired(self, now: float) -> float | None:
+        """Close when idle, old, or unread for too long (spec 2.6, C-25); else say when to look again."""
+        quotas = self.pipeline.quotas
+        deadline = min(self.last_active + quotas.idle_timeout, self.connected + quotas.max_connection_age)
+        if self.full_since:
+            if self.socket is not None and self.socket.buffered() < quotas.send_buffer // 2:
+                self.full_since = 0.0
+            else:
+                deadline = min(deadline, self.full_since + quotas.slow_client)
+        if now < deadline:
+            return deadline
+        if self.full_since and now >= self.full_since + quotas.slow_client:
+            log.warning("a client does not read: closing", extra={"data": {"connection": self.id}})
+        self.close(1001, "Going away")
+        return None

@@ -1,0 +1,1 @@
+"""What a route can call: one file per integration type."""

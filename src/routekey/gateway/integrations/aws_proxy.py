@@ -1,0 +1,189 @@
+"""AWS_PROXY: a Lambda function gets the event, its answer is passed on (spec 4.4, 6.6, 13)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+import msgspec
+
+from routekey.eager import within
+from routekey.errors import GatewayError, ResponseType
+from routekey.expressions.stage_variables import substitute
+from routekey.gateway.integrations.base import FunctionInvoker, FunctionRefused, IntegrationResult
+from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
+from routekey.resources.integration import Integration
+from routekey.wire.http import Headers, HttpRequest
+
+_FUNCTION = re.compile(r".*:lambda:path/2015-03-31/functions/([^/]*)/invocations", re.DOTALL)
+_ENCODE = msgspec.json.Encoder().encode
+_HIDDEN = ("connection", "upgrade")
+
+
+class AwsProxy:
+    def __init__(self, resource: Integration, variables: dict[str, str], invoker: FunctionInvoker) -> None:
+        uri = substitute(resource.integration_uri or "", variables)
+        match = _FUNCTION.fullmatch(uri)
+        self._uri = uri
+        self._function = match[1] if match else ""
+        self._method = resource.integration_method or "POST"
+        self._timeout = resource.timeout_in_millis / 1000
+        self._invoker = invoker
+
+    async def invoke(self, invocation: Invocation) -> IntegrationResult:
+        if not self._function:
+            raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"{self._uri} names no function")
+        if self._method != "POST":
+            raise GatewayError(
+                ResponseType.API_CONFIGURATION_ERROR,
+                f"AWS_PROXY calls with POST, not {self._method}: set integrationMethod",
+            )
+        try:
+            answer = await within(self._timeout, self._invoker.invoke(self._function, event(invocation)))
+        except TimeoutError:
+            raise GatewayError(
+                ResponseType.INTEGRATION_TIMEOUT,
+                f"{self._function} did not answer within {self._timeout:g} s",
+            ) from None
+        except FunctionRefused as error:
+            raise GatewayError(ResponseType.INTEGRATION_REFUSED, str(error)) from None
+        if answer.function_error is not None:
+            detail = f"{self._function} failed in request {answer.request_id}: {_error_text(answer.payload)}"
+            raise GatewayError(ResponseType.BAD_PROXY_RESULT, detail)
+        return _result(self._function, answer.payload)
+
+
+def _error_text(payload: bytes) -> str:
+    """What a function's error document says, in a line."""
+    try:
+        document = msgspec.json.decode(payload)
+        return f"{document['errorType']}: {document['errorMessage']}"[:1000]
+    except (msgspec.DecodeError, RecursionError, KeyError, TypeError):
+        return payload[:500].decode("utf-8", "replace")
+
+
+def event(invocation: Invocation) -> bytes:
+    """The payload that the function gets (spec 13.1 to 13.3)."""
+    document: dict[str, Any] = {}
+    if invocation.event_type == CONNECT and invocation.request is not None:
+        document.update(_handshake(invocation, invocation.request))
+    elif invocation.event_type == DISCONNECT:
+        empty = {"x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""}
+        headers = {"Host": invocation.connection.domain_name, **empty}
+        document["headers"] = headers
+        document["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+    document["requestContext"] = request_context(invocation)
+    if invocation.stage_variables:
+        document["stageVariables"] = invocation.stage_variables
+    if invocation.event_type == MESSAGE:
+        document["body"] = invocation.body
+    document["isBase64Encoded"] = False
+    return _ENCODE(document)
+
+
+def _handshake(invocation: Invocation, request: HttpRequest) -> dict[str, Any]:
+    many: dict[str, list[str]] = {}
+    for name, value in sorted(forwarded_headers(invocation, request), key=lambda pair: pair[0].lower()):
+        if name.lower() not in _HIDDEN:
+            many.setdefault(name, []).append(value)
+    document: dict[str, Any] = {
+        "headers": {name: values[-1] for name, values in many.items()},
+        "multiValueHeaders": many,
+    }
+    query = invocation.query
+    if query:
+        document["queryStringParameters"] = {name: values[-1] for name, values in query.items()}
+        document["multiValueQueryStringParameters"] = query
+    return document
+
+
+def forwarded_headers(invocation: Invocation, request: HttpRequest) -> Headers:
+    """The handshake's headers as a backend sees them: the API's host, a trace id, and who the client is."""
+    connection = invocation.connection
+    own = ("host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
+    headers = [(name, value) for name, value in request.headers if name.lower() not in own]
+    headers.append(("Host", connection.domain_name))
+    if not request.header("x-amzn-trace-id"):
+        headers.append(("X-Amzn-Trace-Id", connection.pipeline.ids.trace(invocation.time)))
+    headers += [
+        ("X-Forwarded-For", connection.source_ip),
+        ("X-Forwarded-Port", str(request.port)),
+        ("X-Forwarded-Proto", "https" if request.secure else "http"),
+    ]
+    return headers
+
+
+def request_context(invocation: Invocation) -> dict[str, Any]:
+    """`requestContext` of the event, its members in the order that captures show."""
+    connection = invocation.connection
+    context: dict[str, Any] = {"routeKey": invocation.route_key}
+    if invocation.disconnect is not None:
+        context["disconnectStatusCode"] = invocation.disconnect[0]
+    if invocation.event_type == MESSAGE:
+        context["messageId"] = invocation.message_id
+    context["eventType"] = invocation.event_type
+    context["extendedRequestId"] = invocation.request_id
+    context["requestTime"] = invocation.request_time
+    context["messageDirection"] = "IN"
+    if invocation.disconnect is not None:
+        context["disconnectReason"] = invocation.disconnect[1]
+    context["stage"] = invocation.api.stage
+    context["connectedAt"] = connection.connected_at
+    context["requestTimeEpoch"] = invocation.request_time_epoch
+    identity = {"sourceIp": connection.source_ip}
+    if connection.user_agent is not None:
+        identity = {"userAgent": connection.user_agent, **identity}
+    context["identity"] = identity
+    context["requestId"] = invocation.request_id
+    context["domainName"] = connection.domain_name
+    context["connectionId"] = connection.id
+    context["apiId"] = invocation.api.api_id
+    return context
+
+
+def _result(function: str, payload: bytes) -> IntegrationResult:
+    def bad(why: str) -> GatewayError:
+        return GatewayError(
+            ResponseType.BAD_PROXY_RESULT,
+            f"{function} answered {payload[:200].decode('utf-8', 'replace')}: {why}",
+        )
+
+    try:
+        result = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        raise bad("that is not JSON") from None
+    if not isinstance(result, dict):
+        raise bad("an object with a statusCode is expected")
+    status = result.get("statusCode")
+    if isinstance(status, str) and status.isdigit():
+        status = int(status)
+    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+        raise bad("statusCode must be an integer from 100 to 599")
+    body = result.get("body")
+    if body is None:
+        body = ""
+    if not isinstance(body, str):
+        raise bad("body must be a string: encode it, as with json.dumps")
+    if result.get("isBase64Encoded") is True:
+        try:
+            body = base64.b64decode(body, validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            raise bad("isBase64Encoded is true, and body is not base64") from None
+    return IntegrationResult(status, _headers(result, bad), body)
+
+
+def _headers(result: dict[str, Any], bad: Any) -> Headers:
+    single, many = result.get("headers") or {}, result.get("multiValueHeaders") or {}
+    if not isinstance(single, dict) or not isinstance(many, dict):
+        raise bad("headers must be an object")
+    replaced = {name.lower() for name in many}
+    headers = [(name, _text(value)) for name, value in single.items() if name.lower() not in replaced]
+    for name, values in many.items():
+        headers += [(name, _text(value)) for value in (values if isinstance(values, list) else [values])]
+    return headers
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _ENCODE(value).decode()

@@ -1,0 +1,56 @@
+"""MOCK: no backend; the request template decides the status (spec 4.10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from routekey.errors import GatewayError, ResponseType
+from routekey.expressions.json import NotJson, parse
+from routekey.gateway.integrations.base import Answer, IntegrationResult
+from routekey.gateway.integrations.responses import Responses, compile_choice
+from routekey.gateway.invocation import Invocation
+from routekey.resources.integration import Integration, IntegrationResponse
+
+_LENIENT = re.compile(r"\s*\{\s*'?statusCode'?\s*:\s*(\d{3})\s*[,}]")
+
+
+class Mock:
+    def __init__(self, resource: Integration, responses: Sequence[IntegrationResponse]) -> None:
+        self._templates = compile_choice(resource.request_templates, resource.template_selection_expression, "request")
+        self._passthrough = resource.passthrough_behavior
+        self._responses = Responses(responses)
+        self._statuses: dict[str, int] = {}  # of rendered templates, which are few
+
+    async def invoke(self, invocation: Invocation) -> IntegrationResult:
+        template = self._templates.pick(invocation.body)
+        if template is None:
+            if self._passthrough == "NEVER" or (self._passthrough == "WHEN_NO_TEMPLATES" and self._templates.templates):
+                raise GatewayError(ResponseType.UNSUPPORTED_MEDIA_TYPE, "no request template fits")
+            status = _status(invocation.body)
+        else:
+            status = self._status(template(invocation))
+        return self._responses.map(invocation, str(status), Answer(status, [], b""))
+
+    def _status(self, text: str) -> int:
+        status = self._statuses.get(text)
+        if status is None:
+            status = _status(text)
+            if len(self._statuses) < 64:
+                self._statuses[text] = status
+        return status
+
+
+def _status(text: str) -> int:
+    try:
+        document = parse(text)
+    except NotJson:
+        match = _LENIENT.match(text)
+        document = {"statusCode": int(match[1])} if match else None
+    status = document.get("statusCode") if isinstance(document, dict) else None
+    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+        raise GatewayError(
+            ResponseType.API_CONFIGURATION_ERROR,
+            "Unable to parse statusCode. It should be an integer that is defined in the request template.",
+        )
+    return status

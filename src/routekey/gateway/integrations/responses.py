@@ -1,0 +1,96 @@
+"""Integration responses: which one fits an answer, and what it makes of it (spec 6.2 to 6.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from routekey.errors import ExpressionError, GatewayError, ResponseType
+from routekey.expressions.parameters import ResponseSource, compile_response_mapping
+from routekey.expressions.selection import Selection, compile_response_key, compile_selection
+from routekey.expressions.template import Template, compile_template
+from routekey.gateway.integrations.base import Answer, IntegrationResult
+from routekey.gateway.invocation import Invocation
+from routekey.resources.base import ABSENT
+from routekey.resources.integration import IntegrationResponse
+from routekey.wire.http import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChoice:
+    """Which of several templates a message or answer gets (spec 4.6, 6.3)."""
+
+    templates: dict[str, Template]
+    selection: Selection | None
+
+    def pick(self, body: str, response: Answer | None = None) -> Template | None:
+        templates = self.templates
+        if not templates:
+            return None
+        if self.selection is None:
+            return templates.get("$default") or templates.get("application/json")
+        key = self.selection.evaluate(body, response)
+        return templates.get(key) or templates.get("$default")
+
+
+def compile_choice(templates: object, expression: object, what: str, *, response: bool = False) -> TemplateChoice:
+    compiled = {}
+    for key, text in (templates or {}).items():  # type: ignore[attr-defined]
+        try:
+            compiled[key] = compile_template(text)
+        except ExpressionError as error:
+            raise ExpressionError(f"{what} template '{key}': {error}") from None
+    selection = compile_selection(expression, response=response) if isinstance(expression, str) else None
+    return TemplateChoice(compiled, selection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    matches: Callable[[str], bool] | None  # None: $default
+    templates: TemplateChoice
+    headers: tuple[tuple[str, ResponseSource], ...]
+
+
+class Responses:
+    """The compiled integration responses of one integration, tried in creation order."""
+
+    def __init__(self, resources: Sequence[IntegrationResponse]) -> None:
+        self._responses = []
+        self._default: _Response | None = None
+        for resource in sorted(resources, key=lambda each: each.created):
+            what = f"integration response {resource.integration_response_key}"
+            response = _Response(
+                compile_response_key(resource.integration_response_key),
+                compile_choice(
+                    resource.response_templates, resource.template_selection_expression, what, response=True
+                ),
+                tuple(
+                    compile_response_mapping(target, source)
+                    for target, source in (resource.response_parameters or {}).items()
+                )
+                if resource.response_parameters is not ABSENT
+                else (),
+            )
+            if response.matches is None:
+                self._default = response
+            else:
+                self._responses.append(response)
+
+    def map(self, invocation: Invocation, value: str, answer: Answer) -> IntegrationResult:
+        """What the client gets of `answer`, whose selection expression gave `value`."""
+        chosen = self._default
+        if value:
+            chosen = next((each for each in self._responses if each.matches and each.matches(value)), chosen)
+        if chosen is None:
+            raise GatewayError(
+                ResponseType.API_CONFIGURATION_ERROR,
+                f"no integration response fits '{value:.80}' and there is none for $default",
+            )
+        template = chosen.templates.pick(invocation.body, answer)
+        body = answer.text if template is None else template(invocation)
+        headers: Headers = []
+        for name, source in chosen.headers:
+            text = source(invocation, answer)
+            if text is not None:
+                headers.append((name, text))
+        return IntegrationResult(answer.status, headers, body)

@@ -1,0 +1,115 @@
+"""One event on one connection: what stands behind `$context`, `$input` and `$stageVariables`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from routekey.wire.http import HttpRequest, parse_query
+
+if TYPE_CHECKING:
+    from routekey.gateway.compiled import CompiledApi
+    from routekey.gateway.connection import Connection
+
+CONNECT = "CONNECT"
+MESSAGE = "MESSAGE"
+DISCONNECT = "DISCONNECT"
+
+
+class Invocation:
+    """Ids and times are made when something first asks for them: most messages never do."""
+
+    __slots__ = (
+        "_message_id", "_query", "_request_id", "_time", "api", "body", "connection", "disconnect", "event_type",
+        "request", "route_key", "status",
+    )  # fmt: skip
+
+    def __init__(self, api: CompiledApi, connection: Connection, event_type: str, body: str = "") -> None:
+        self.api = api
+        self.connection = connection
+        self.event_type = event_type
+        self.body = body
+        self.route_key = ""
+        self.request: HttpRequest | None = None  # the handshake, on CONNECT
+        self.disconnect: tuple[int, str] | None = None  # code and reason, on DISCONNECT
+        self.status: int | None = None
+        self._request_id: str | None = None
+        self._message_id: str | None = None
+        self._time: float | None = None
+        self._query: dict[str, list[str]] | None = None
+
+    @property
+    def request_id(self) -> str:
+        if self._request_id is None:
+            self._request_id = self.connection.pipeline.ids.request()
+        return self._request_id
+
+    @property
+    def message_id(self) -> str:
+        if self._message_id is None:
+            self._message_id = self.connection.pipeline.ids.request()
+        return self._message_id
+
+    @property
+    def time(self) -> float:
+        if self._time is None:
+            self._time = self.connection.pipeline.clock.time()
+        return self._time
+
+    @property
+    def request_time(self) -> str:
+        """The moment in the form of access logs: 25/Dec/2021:10:45:28 +0000."""
+        return datetime.datetime.fromtimestamp(self.time, datetime.UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+
+    @property
+    def request_time_epoch(self) -> int:
+        return int(self.time * 1000)
+
+    @property
+    def stage_variables(self) -> Mapping[str, str]:
+        return self.api.stage_variables
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The handshake's query parameters, percent-decoded."""
+        if self._query is None:
+            self._query = parse_query(self.request.query) if self.request is not None else {}
+        return self._query
+
+    def header_values(self, name: str) -> Sequence[str]:
+        return self.request.all(name.lower()) if self.request is not None else ()
+
+    def query_values(self, name: str) -> Sequence[str]:
+        return self.query.get(name, ())
+
+    def context_value(self, name: str) -> object:
+        reader = CONTEXT.get(name)
+        return None if reader is None else reader(self)
+
+
+def _on(event_type: str, reader: Callable[[Invocation], Any]) -> Callable[[Invocation], Any]:
+    return lambda invocation: reader(invocation) if invocation.event_type == event_type else None
+
+
+CONTEXT: Mapping[str, Callable[[Invocation], object]] = {
+    "apiId": lambda i: i.api.api_id,
+    "connectedAt": lambda i: i.connection.connected_at,
+    "connectionId": lambda i: i.connection.id,
+    "disconnectReason": lambda i: i.disconnect[1] if i.disconnect else None,
+    "disconnectStatusCode": lambda i: i.disconnect[0] if i.disconnect else None,
+    "domainName": lambda i: i.connection.domain_name,
+    "domainPrefix": lambda i: i.connection.domain_name.partition(".")[0],
+    "eventType": lambda i: i.event_type,
+    "extendedRequestId": lambda i: i.request_id,
+    "identity.sourceIp": lambda i: i.connection.source_ip,
+    "identity.userAgent": lambda i: i.connection.user_agent,
+    "messageDirection": lambda i: "IN",
+    "messageId": _on(MESSAGE, lambda i: i.message_id),
+    "requestId": lambda i: i.request_id,
+    "requestTime": lambda i: i.request_time,
+    "requestTimeEpoch": lambda i: i.request_time_epoch,
+    "routeKey": lambda i: i.route_key,
+    "stage": lambda i: i.api.stage,
+    "status": lambda i: i.status,
+}

@@ -1,0 +1,194 @@
+"""The way of an event: connect, message, disconnect, each as a list on one screen."""
+
+from __future__ import annotations
+
+import logging
+
+from routekey.clock import Clock, Deadlines
+from routekey.errors import GatewayError, ResponseType
+from routekey.gateway.catalog import StageHandle
+from routekey.gateway.compiled import CompiledApi, CompiledRoute
+from routekey.gateway.connection import Connection
+from routekey.gateway.connections import Connections
+from routekey.gateway.integrations.base import IntegrationResult
+from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
+from routekey.gateway.throttle import TokenBucket
+from routekey.resources.ids import Ids
+from routekey.resources.quotas import Quotas
+from routekey.resources.route import CONNECT as CONNECT_ROUTE
+from routekey.resources.route import DEFAULT as DEFAULT_ROUTE
+from routekey.resources.route import DISCONNECT as DISCONNECT_ROUTE
+from routekey.wire.http import Headers, HttpRequest, HttpResponse, Upgrade
+
+log = logging.getLogger("routekey.gateway")
+
+# Headers of an integration's answer that never reach the client of a handshake (spec 2.3).
+_HOP = frozenset("connection upgrade content-length transfer-encoding sec-websocket-accept".split())
+_NOT_ON_UPGRADE = _HOP | {"sec-websocket-extensions", "sec-websocket-protocol", "content-type"}
+
+
+class Pipeline:
+    def __init__(self, clock: Clock, ids: Ids, quotas: Quotas, deadlines: Deadlines, connections: Connections) -> None:
+        self.clock = clock
+        self.ids = ids
+        self.quotas = quotas
+        self.deadlines = deadlines
+        self.connections = connections
+        self.connects = TokenBucket(clock, quotas.connect_rate, quotas.connect_burst)
+
+    # connect
+
+    async def connect(self, connection: Connection, api: CompiledApi, request: HttpRequest) -> Upgrade | HttpResponse:
+        """The verdict on a handshake, which is held until the $connect integration has answered (spec 2.2)."""
+        invocation = Invocation(api, connection, CONNECT)
+        invocation.route_key = CONNECT_ROUTE
+        invocation.request = request
+        try:
+            if not self.connects.admit():
+                raise GatewayError(ResponseType.THROTTLED, "more new connections a second than the quota allows")
+            if api.connect is None:
+                return self._accept(connection, request, [])
+            self._check(api.connect, invocation)
+            if api.connect.integration is None:
+                return self._accept(connection, request, [])
+            result = await api.connect.integration.invoke(invocation)
+        except GatewayError as error:
+            self._log_failure(invocation, error)
+            return self._refuse(invocation, error)
+        if 200 <= result.status < 300:
+            return self._accept(connection, request, result.headers)
+        log.info("refused", extra={"data": {**self._where(connection), "status": result.status}})
+        headers = [pair for pair in result.headers if pair[0].lower() not in _HOP]
+        return HttpResponse(result.status, headers, result.body.encode())
+
+    def _check(self, route: CompiledRoute, invocation: Invocation) -> None:
+        if route.unavailable:
+            raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, route.unavailable)
+        missing = [name for name in route.required_headers if not invocation.header_values(name)]
+        missing += [name for name in route.required_query if not any(invocation.query_values(name))]
+        if missing:
+            text = f"Missing required request parameters: [{', '.join(missing)}]"
+            raise GatewayError(ResponseType.BAD_REQUEST_PARAMETERS, text, text)
+
+    def _accept(self, connection: Connection, request: HttpRequest, answered: Headers) -> Upgrade:
+        headers = [pair for pair in answered if pair[0].lower() not in _NOT_ON_UPGRADE]
+        if request.header("sec-websocket-protocol"):
+            headers += [pair for pair in answered if pair[0].lower() == "sec-websocket-protocol"][-1:]
+        return Upgrade(headers, connection, self.quotas.max_frame, self.quotas.max_message)
+
+    def _refuse(self, invocation: Invocation, error: GatewayError) -> HttpResponse:
+        headers = [
+            ("Content-Type", "application/json; charset=UTF-8"),
+            ("x-amz-apigw-id", invocation.request_id),
+        ]
+        return HttpResponse(error.kind.status, headers, error_frame(invocation, error).encode())
+
+    def opened(self, connection: Connection) -> None:
+        """The 101 is sent: from now on the connection can be addressed."""
+        self.connections.add(connection)
+        self.deadlines.add(connection, connection.expired(connection.connected) or connection.connected)
+        log.info("connected", extra={"data": {**self._where(connection), "from": connection.source_ip}})
+
+    def hurry(self, connection: Connection, at: float) -> None:
+        """Look at the connection again by `at` at the latest."""
+        self.deadlines.remove(connection)
+        self.deadlines.add(connection, at)
+
+    # message
+
+    async def message(self, connection: Connection, body: str) -> None:
+        """Run one client message through its route."""
+        api = connection.stage.current
+        if api is None:
+            connection.finished()
+            return
+        invocation = Invocation(api, connection, MESSAGE, body)
+        try:
+            route = self._route(api, invocation)
+            if route.integration is None:
+                raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, "the route has no target")
+            result = await route.integration.invoke(invocation)
+            text = self._fitting(result) if route.two_way else ""
+        except GatewayError as error:
+            self._log_failure(invocation, error)
+            text = error_frame(invocation, error)
+        except Exception:
+            log.exception("a message failed", extra={"data": self._where(connection)})
+            failure = GatewayError(ResponseType.API_CONFIGURATION_ERROR, "an error of the gateway itself")
+            text = error_frame(invocation, failure)
+        if text and not connection.send(text):
+            log.warning("a reply is dropped: the client does not read", extra={"data": self._where(connection)})
+        connection.finished()
+
+    def _route(self, api: CompiledApi, invocation: Invocation) -> CompiledRoute:
+        key = api.select(invocation.body)
+        route = api.default if key is None else api.routes.get(key, api.default)
+        if route is None:
+            invocation.route_key = DEFAULT_ROUTE
+            what = "the message is not JSON" if key is None else f"no route has the key '{key:.128}'"
+            raise GatewayError(ResponseType.FORBIDDEN, f"{what}, and there is no $default route")
+        invocation.route_key = route.route_key
+        return route
+
+    def _fitting(self, result: IntegrationResult) -> str:
+        limit = self.quotas.max_message
+        if len(result.body) * 4 > limit and len(result.body.encode()) > limit:
+            raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"the answer is longer than {limit} bytes")
+        return result.body
+
+    # disconnect
+
+    async def disconnect(self, connection: Connection, code: int, reason: str) -> None:
+        """After a close, whoever closed: the $disconnect route, once, as far as it goes (spec 2.8)."""
+        self.deadlines.remove(connection)
+        if not self.connections.remove(connection):
+            return
+        log.info("disconnected", extra={"data": {**self._where(connection), "code": code, "reason": reason}})
+        api = connection.stage.current
+        if api is None or api.disconnect is None or api.disconnect.integration is None:
+            return
+        invocation = Invocation(api, connection, DISCONNECT)
+        invocation.route_key = DISCONNECT_ROUTE
+        invocation.disconnect = code, reason
+        try:
+            await api.disconnect.integration.invoke(invocation)
+        except GatewayError as error:
+            self._log_failure(invocation, error)
+        except Exception:
+            log.exception("$disconnect failed", extra={"data": self._where(connection)})
+
+    def forget(self, stage: StageHandle, whole_api: bool) -> None:
+        """A stage was deleted: close its connections; of a deleted API no $disconnect runs (C-21)."""
+        if whole_api:
+            stage.current = None
+        for connection in self.connections.of(stage):
+            connection.close(1001, "Going away")
+
+    # logs
+
+    @staticmethod
+    def _where(connection: Connection) -> dict[str, object]:
+        stage = connection.stage
+        return {"api": stage.api_id, "stage": stage.name, "connection": connection.id}
+
+    def _log_failure(self, invocation: Invocation, error: GatewayError) -> None:
+        log.warning(
+            "failed",
+            extra={
+                "data": {
+                    **self._where(invocation.connection),
+                    "route": invocation.route_key,
+                    "request": invocation.request_id,
+                    "type": error.kind.name,
+                    "error": error.detail,
+                }
+            },
+        )
+
+
+def error_frame(invocation: Invocation, error: GatewayError) -> str:
+    """The frame of a failed message, to the letter (spec 3.9)."""
+    text = error.text.replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        f'{{"message": "{text}", "connectionId":"{invocation.connection.id}", "requestId":"{invocation.request_id}"}}'
+    )

@@ -1,0 +1,297 @@
+"""The client side of HTTP/1.1: pooled connections to the backends of integrations."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from typing import NamedTuple, cast
+
+import httptools
+
+from routekey.clock import Deadlines
+from routekey.wire.http import Headers, HttpResponse
+
+MAX_ANSWER = 10 * 1024 * 1024  # bytes of one answer's body
+MAX_HEAD = 64 * 1024
+MAX_CONNECTIONS = 512  # to one origin
+IDLE_SECONDS = 30.0  # an unused connection is closed after this
+
+
+class TransportError(Exception):
+    """The backend could not be reached, broke off, or answered no HTTP."""
+
+
+class BackendRefused(TransportError):
+    """Nobody listens there."""
+
+
+class Origin(NamedTuple):
+    host: str
+    port: int
+    secure: bool
+
+
+class Exchange:
+    """One request under way; `future` gives its HttpResponse or a TransportError."""
+
+    __slots__ = ("connection", "data", "future", "method", "retried")
+
+    def __init__(self, method: str, data: bytes) -> None:
+        self.method = method
+        self.data = data
+        self.future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        self.connection: _Connection | None = None
+        self.retried = False
+
+    def abort(self) -> None:
+        """Give it up: its connection cannot be used again."""
+        self.future.cancel()
+        if self.connection is not None:
+            self.connection.transport.abort()
+
+    def fail(self, error: TransportError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class HttpBackends:
+    """Connections to every origin that integrations call, kept open between requests."""
+
+    def __init__(self, deadlines: Deadlines, context: ssl.SSLContext | None = None) -> None:
+        self.deadlines = deadlines
+        self._context = context
+        self._pools: dict[Origin, _Pool] = {}
+
+    def send(self, origin: Origin, method: str, data: bytes) -> Exchange:
+        """Send the whole request `data` to `origin`. Redirects are not followed."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = _Pool(self, origin)
+        exchange = Exchange(method, data)
+        pool.submit(exchange)
+        return exchange
+
+    def drop(self, pool: _Pool) -> None:
+        self._pools.pop(pool.origin, None)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = ssl.create_default_context()
+        return self._context
+
+    def close(self) -> None:
+        for pool in list(self._pools.values()):
+            pool.close()
+
+
+class _Pool:
+    def __init__(self, backends: HttpBackends, origin: Origin) -> None:
+        self.backends = backends
+        self.origin = origin
+        self.idle: list[_Connection] = []
+        self.waiting: deque[Exchange] = deque()
+        self.open = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, exchange: Exchange) -> None:
+        if self.idle:
+            self.idle.pop().begin(exchange)
+            return
+        self.waiting.append(exchange)
+        if self.open < MAX_CONNECTIONS:
+            self.open += 1
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _connect(self) -> None:
+        origin = self.origin
+        connection = _Connection(self)
+        loop = asyncio.get_running_loop()
+        try:
+            if origin.secure:
+                context = self.backends.context
+                await loop.create_connection(lambda: connection, origin.host, origin.port, ssl=context)
+            else:
+                await loop.create_connection(lambda: connection, origin.host, origin.port)
+        except asyncio.CancelledError:
+            self.lost()
+            raise
+        except Exception as error:
+            self.lost()
+            refused = isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error)
+            kind = BackendRefused if refused else TransportError
+            exchange = self._next()
+            if exchange is not None:
+                exchange.fail(kind(f"cannot connect: {error}"))
+            return
+        self.backends.deadlines.add(connection, connection.deadline)
+        self.free(connection)
+
+    def _next(self) -> Exchange | None:
+        while self.waiting:
+            exchange = self.waiting.popleft()
+            if not exchange.future.done():
+                return exchange
+        return None
+
+    def free(self, connection: _Connection) -> None:
+        """The connection can take another request."""
+        exchange = self._next()
+        if exchange is not None:
+            connection.begin(exchange)
+        else:
+            self.idle.append(connection)
+
+    def lost(self) -> None:
+        self.open -= 1
+        if self.open == 0 and not self.waiting:
+            self.backends.drop(self)
+
+    def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        for connection in self.idle:
+            connection.transport.abort()
+
+
+class _Connection(asyncio.Protocol):
+    """One kept-alive connection; one request at a time."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self.pool = pool
+        self.parser = httptools.HttpResponseParser(self)
+        self.exchange: Exchange | None = None
+        self.used = False
+        self.timer_slot = 0
+        self.deadline = pool.backends.deadlines.clock.monotonic() + IDLE_SECONDS
+        self._reset()
+
+    def _reset(self) -> None:
+        self.headers: Headers = []
+        self.body: list[bytes] = []
+        self.size = 0
+        self.head_size = 0
+        self.head_done = False
+        self.until_close = False
+
+    def begin(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        exchange.connection = self
+        self._reset()
+        if self.transport.is_closing():
+            self._retry_or_fail("the backend closed the connection")
+        else:
+            self.transport.write(exchange.data)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.exchange is None:
+            self.transport.abort()  # an answer to nothing
+            return
+        if not self.head_done:
+            self.head_size += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("the backend switched protocols")
+        except httptools.HttpParserError as error:
+            if self.exchange is not None:
+                self._fail(f"the backend answered no HTTP ({error.__context__ or error})")
+        if not self.head_done and self.head_size > MAX_HEAD and self.exchange is not None:
+            self._fail(f"the head of the answer is longer than {MAX_HEAD} bytes")
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.pool.backends.deadlines.remove(self)
+        if self in self.pool.idle:
+            self.pool.idle.remove(self)
+        if self.exchange is not None:
+            if self.head_done and self.until_close:
+                self._complete()
+            else:
+                self._retry_or_fail("the backend closed the connection before it had answered")
+        self.pool.lost()
+
+    # httptools
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self.head_done = True
+        names = {name.lower() for name, _ in self.headers}
+        self.until_close = "content-length" not in names and "transfer-encoding" not in names
+        if self.exchange is not None and self.exchange.method == "HEAD":
+            self._complete()
+            self.transport.abort()  # the parser would wait for a body
+
+    def on_body(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > MAX_ANSWER:
+            self._fail(f"the answer is longer than {MAX_ANSWER} bytes")
+        else:
+            self.body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.exchange is None:
+            return
+        status = self.parser.get_status_code()
+        if 100 <= status < 200:
+            self._reset()
+            return
+        keep = self.parser.should_keep_alive()
+        self._complete()
+        if keep and not self.transport.is_closing():
+            self.used = True
+            self.deadline = self.pool.backends.deadlines.clock.monotonic() + IDLE_SECONDS
+            self.pool.free(self)
+        else:
+            self.transport.close()
+
+    # ends
+
+    def _complete(self) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.connection = None
+            if not exchange.future.done():
+                status = self.parser.get_status_code()
+                exchange.future.set_result(HttpResponse(status, self.headers, b"".join(self.body)))
+
+    def _fail(self, message: str) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.connection = None
+            exchange.fail(TransportError(message))
+        self.transport.abort()
+
+    def _retry_or_fail(self, message: str) -> None:
+        """A kept-alive connection that turned out stale must not cost the message: it is sent once more."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is None or exchange.future.done():
+            return
+        exchange.connection = None
+        if self.used and not exchange.retried and not self.head_size:
+            exchange.retried = True
+            self.pool.submit(exchange)
+        else:
+            exchange.fail(TransportError(message))
+
+    # Timed
+
+    def expired(self, now: float) -> float | None:
+        if self.exchange is not None:
+            return now + IDLE_SECONDS
+        if now < self.deadline:
+            return self.deadline
+        self.transport.close()
+        return None
