@@ -44,15 +44,7 @@ class Catalog:
         self.gone = gone  # told of a stage that is no more, and whether its whole API went
         self._stages: dict[tuple[str, str], StageHandle] = {}
         self._loading: dict[tuple[str, str], asyncio.Task[StageHandle | None]] = {}
-        store = repository.store
-        self._unwatch = [
-            store.watch(Stage.collection + "/", self._stages_changed),
-            store.watch(Api.collection + "/", self._apis_changed),
-        ]
-
-    def close(self) -> None:
-        for unwatch in self._unwatch:
-            unwatch()
+        self.close = repository.store.watch(Stage.collection + "/", self._stages_changed)
 
     async def check(self, snapshot: Snapshot) -> None:
         """CompileError when `snapshot` could not be served."""
@@ -117,15 +109,7 @@ class Catalog:
         for handle in [each for each in self._stages.values() if key(Stage.collection, each.api_id, each.name) in seen]:
             if not await self._refresh(handle):
                 self._stages.pop((handle.api_id, handle.name), None)
-                self.gone(handle, False)
-
-    async def _apis_changed(self, changes: Sequence[Change]) -> None:
-        deleted = {change.key for change in changes if change.value is None}
-        if not deleted:
-            return
-        for handle in [each for each in self._stages.values() if key(Api.collection, each.api_id) in deleted]:
-            self._stages.pop((handle.api_id, handle.name), None)
-            self.gone(handle, True)
+                self.gone(handle, not await self.knows(handle.api_id))
 
 
 class Domains:
