@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
@@ -223,10 +223,11 @@ class TestApi:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.gateway.port}/{self.id}/{self.stage}"
 
-    def connect(self, query: str = "", **options: Any) -> ClientConnection:
+    def connect(self, query: str = "", **options: Any) -> AbstractContextManager[ClientConnection]:
         options.setdefault("compression", None)
         options.setdefault("close_timeout", 2)
-        return connect(self.url + query, **options)
+        client: AbstractContextManager[ClientConnection] = connect(self.url + query, **options)
+        return client
 
     def management(self) -> Any:
         return self.gateway.client("apigatewaymanagementapi", f"/{self.id}/{self.stage}")

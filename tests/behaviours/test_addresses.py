@@ -156,7 +156,7 @@ def test_another_services_request_names_its_variable(gateway: RunningGateway) ->
 )
 @pytest.mark.parametrize("path", ["/v2/apis", "/2015-03-31/functions", "/_routekey/metrics", "/account"])
 def test_a_foreign_page_reaches_no_service(gateway: RunningGateway, path: str, headers: dict[str, str]) -> None:
-    assert raw(gateway, "GET", path, **headers)[0] == 403
+    assert raw(gateway, "GET", path, b"", **headers)[0] == 403
 
 
 def test_health_answers_anybody(gateway: RunningGateway) -> None:

@@ -63,8 +63,12 @@ def test_the_execute_api_host_reaches_the_connection(api: TestApi, path: str) ->
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Content-Type": "application/octet-stream", "x-amz-content-sha256": "abc"}, {"Content-Type": "binary/octet-stream", "Connection": "close"}],
-)  # fmt: skip
+    [
+        {},
+        {"Content-Type": "application/octet-stream", "x-amz-content-sha256": "abc"},
+        {"Content-Type": "binary/octet-stream", "Connection": "close"},
+    ],
+)
 def test_what_sdks_say_about_the_content_does_not_matter(api: TestApi, headers: dict[str, str]) -> None:
     with api.connect() as client:
         [connection_id] = api.connection_ids()

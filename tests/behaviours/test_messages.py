@@ -317,10 +317,12 @@ def test_stage_variables_lead_to_the_backend_and_act_at_once(gateway: RunningGat
 
 
 def test_any_status_of_an_http_backend_is_an_answer(gateway: RunningGateway) -> None:
-    with Backend(lambda seen: (404, {}, b"not here")) as backend:
-        with gateway.api({"$default": http_proxy(backend.url)}).connect() as client:
-            client.send("x")
-            assert client.recv(5) == "not here"
+    with (
+        Backend(lambda seen: (404, {}, b"not here")) as backend,
+        gateway.api({"$default": http_proxy(backend.url)}).connect() as client,
+    ):
+        client.send("x")
+        assert client.recv(5) == "not here"
 
 
 def test_a_one_way_http_route_sends_nothing(gateway: RunningGateway, echo: Backend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -17,14 +18,20 @@ class NotJson(Exception):
     """A body that strict JSON does not allow, or that nests too deep."""
 
 
-_decoder = msgspec.json.Decoder(float_hook=NumberText)
+def _number(text: str) -> NumberText:
+    if math.isinf(float(text)):
+        raise ValueError(text)
+    return NumberText(text)
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 def parse(text: str) -> Any:
     """The value of `text`; NotJson when it is none."""
     try:
         return _decoder.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+    except (msgspec.DecodeError, RecursionError, ValueError):
         raise NotJson from None
 
 

@@ -38,7 +38,6 @@ class Path:
     text: str
     definite: bool
     find: Callable[[Any], Any]
-    keys: tuple[str, ...] | None  # the plain keys it consists of, if that is all it is
 
 
 _NAME = re.compile(r"[^.\[\]()'\"\s,?@]+")
@@ -73,7 +72,7 @@ def _chain(text: str, steps: list[tuple[Step, bool, str | None]]) -> Path:
     definite = all(each for _, each, _ in steps)
     keys = tuple(key for _, _, key in steps if key is not None)
     if definite and len(keys) == len(steps):
-        return Path(text, True, _by_keys(keys), keys)
+        return Path(text, True, _by_keys(keys))
     functions = [step for step, _, _ in steps]
 
     def walk(value: Any, depth: int) -> Iterator[Any]:
@@ -94,7 +93,7 @@ def _chain(text: str, steps: list[tuple[Step, bool, str | None]]) -> Path:
                 break
         return found
 
-    return Path(text, definite, first if definite else every, None)
+    return Path(text, definite, first if definite else every)
 
 
 def _by_keys(keys: tuple[str, ...]) -> Callable[[Any], Any]:

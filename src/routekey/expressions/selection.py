@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
-
 from routekey.errors import ExpressionError
 from routekey.expressions.json import NotJson, parse, to_text
 from routekey.expressions.jsonpath import MISSING, Path, compile_path
@@ -73,29 +71,26 @@ def compile_selection(text: str, *, response: bool = False) -> Selection:
     if len(text) > MAX_EXPRESSION:
         raise ExpressionError(f"the expression is longer than {MAX_EXPRESSION} characters")
     parts: list[str | Variable] = []
-    paths: list[Path] = []
     at = 0
     while at < len(text):
-        at = _part(text, at, parts, paths, response)
+        at = _part(text, at, parts, response)
     merged = _merge(parts)
     static = "".join(str(part) for part in merged) if all(isinstance(part, str) for part in merged) else None
-    plain = len(merged) == 1 and len(paths) == 1
-    of_message = _by_keys(paths[0].keys) if plain and paths[0].keys else _generic(merged)
-    return Selection(text, static, tuple(merged), of_message)
+    return Selection(text, static, tuple(merged), _of_message(merged))
 
 
-def _part(text: str, at: int, parts: list[str | Variable], paths: list[Path], response: bool) -> int:
+def _part(text: str, at: int, parts: list[str | Variable], response: bool) -> int:
     if text.startswith("\\$", at):
         parts.append("$")
         return at + 2
     if text.startswith("${", at):
         end = _closing(text, at + 2)
-        parts.append(_variable(text[at + 2 : end], paths, response))
+        parts.append(_variable(text[at + 2 : end], response))
         return end + 1
     if text[at] == "$":
         end = _bare_end(text, at + 1)
         if end > at + 1:
-            parts.append(_variable(text[at + 1 : end], paths, response))
+            parts.append(_variable(text[at + 1 : end], response))
             return end
     parts.append(text[at])
     return at + 1
@@ -135,15 +130,13 @@ def _bare_end(text: str, at: int) -> int:
     return end
 
 
-def _variable(name: str, paths: list[Path], response: bool) -> Variable:
+def _variable(name: str, response: bool) -> Variable:
     root = next((root for root in _ROOTS if name == root or name.startswith((root + ".", root + "["))), None)
     rest = name[len(root) :] if root else ""
     if root == "request.body":
         if not rest:
             return lambda document, body, answer: body
-        path = compile_path("$" + rest)
-        paths.append(path)
-        return _body_variable(path)
+        return _body_variable(compile_path("$" + rest))
     if response and root in ("integration.response", "response"):
         return _response_variable(rest.removeprefix("."))
     return lambda document, body, answer: ""
@@ -180,7 +173,7 @@ def _merge(parts: Sequence[str | Variable]) -> list[str | Variable]:
     return merged
 
 
-def _generic(parts: Sequence[str | Variable]) -> Callable[[str], str | None]:
+def _of_message(parts: Sequence[str | Variable]) -> Callable[[str], str | None]:
     def value(body: str) -> str | None:
         try:
             return _join(parts, parse(body), body, None)
@@ -188,50 +181,6 @@ def _generic(parts: Sequence[str | Variable]) -> Callable[[str], str | None]:
             return None
 
     return value
-
-
-def _by_keys(keys: tuple[str, ...]) -> Callable[[str], str | None]:
-    """`$request.body.a.b`, nearly every expression there is: only the wanted member is decoded.
-
-    The value arrives as JSON text, so that numbers print as they were written.
-    """
-    kind: Any = msgspec.Raw
-    for key in reversed(keys):
-        optional: Any = kind | msgspec.UnsetType
-        kind = msgspec.defstruct("Body", [("value", optional, msgspec.UNSET)], rename={"value": key})
-    decode = msgspec.json.Decoder(kind).decode
-    depth = range(len(keys))
-
-    def value(body: str) -> str | None:
-        try:
-            found: Any = decode(body)
-        except msgspec.ValidationError:  # JSON, but no object where one was expected
-            return "" if _is_json(body) else None
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
-            return None
-        for _ in depth:
-            found = found.value
-            if found is msgspec.UNSET:
-                return ""
-        text = str(memoryview(found), "utf-8")
-        if text[0] == '"' and "\\" not in text:
-            return text[1:-1]
-        if text[0] in '"[{tfn':
-            try:
-                return to_text(parse(text))
-            except NotJson:
-                return None
-        return text
-
-    return value
-
-
-def _is_json(body: str) -> bool:
-    try:
-        parse(body)
-    except NotJson:
-        return False
-    return True
 
 
 def compile_response_key(key: str) -> Callable[[str], bool] | None:

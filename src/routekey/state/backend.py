@@ -12,7 +12,7 @@ from routekey.state.store import Store, StoreError
 def open_store(url: str) -> Store:
     """The store that `url` names: `memory:` or `sqlite:PATH`. StoreError when it cannot be used."""
     scheme, _, rest = url.partition(":")
-    if scheme == "memory" and not rest:
+    if url == "memory:":
         return MemoryStore()
     if scheme == "sqlite" and rest:
         return SqliteStore(Path(rest.removeprefix("//")))
