@@ -225,16 +225,28 @@ class Gateway:
             await asyncio.sleep(REAP_SECONDS)
             self.functions.reap()
 
-    async def stop(self) -> None:
-        """Accept no more, close every connection with 1001, run their $disconnect, end functions."""
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Accept no more, close every connection with 1001, run their $disconnect, end functions.
+
+        What is under way gets a few seconds, or until `hurry` is set.
+        """
         for listener in self._listeners:
             listener.close()
         for connection in self.connections.all():
             connection.close(1001, "Going away")
-        await drain(DRAIN_SECONDS)
-        await self._end()
+        loop = asyncio.get_running_loop()
+        waits = [loop.create_task(drain(DRAIN_SECONDS))]
+        if hurry is not None:
+            waits.append(loop.create_task(_set(hurry)))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await self.end()
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """Let go of everything, whether or not the start succeeded."""
+        for listener in self._listeners:
+            listener.close()
         for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -247,9 +259,6 @@ class Gateway:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    async def abandon(self) -> None:
-        """After a start that failed: end what was begun."""
-        for listener in self._listeners:
-            if hasattr(listener, "socket"):
-                listener.close()
-        await self._end()
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

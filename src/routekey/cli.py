@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -88,10 +87,11 @@ async def _until_stopped(gateway: object) -> int:
 
     assert isinstance(gateway, Gateway)
     settings = gateway.settings
+    signals = _Signals()
     try:
         await gateway.start()
     except OSError as error:
-        await gateway.abandon()
+        await gateway.end()
         address = f"{settings.host}:{settings.port}"
         print(
             f"routekey: cannot listen on {address} ({error.strerror or error}): stop what does, or use --port",
@@ -101,16 +101,8 @@ async def _until_stopped(gateway: object) -> int:
     print(gateway.url, flush=True)
     for url in await gateway.stages():
         print(url, flush=True)
-    signals = _Signals()
     await signals.first.wait()
-    stopping = asyncio.get_running_loop().create_task(gateway.stop())
-    second = asyncio.get_running_loop().create_task(signals.second.wait())
-    await asyncio.wait([stopping, second], return_when=asyncio.FIRST_COMPLETED)
-    if not stopping.done():
-        stopping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await stopping
-    second.cancel()
+    await gateway.stop(signals.second)
     return 0
 
 

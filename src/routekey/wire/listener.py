@@ -61,7 +61,7 @@ class Listener:
         self.max_connections = max_connections
         self.open = 0
         self.paused = False
-        self.closed = False
+        self.closed = True  # until it listens
         self._silent: dict[_Silent, None] = {}
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -80,6 +80,7 @@ class Listener:
             self.socket.close()
             raise
         self.socket.setblocking(False)
+        self.closed = False
         self.loop.add_reader(self.socket.fileno(), self._accept)
         return int(self.socket.getsockname()[1])
 
