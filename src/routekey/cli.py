@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,8 @@ async def _until_stopped(gateway: object) -> int:
             file=sys.stderr,
         )
         return 1
+    gc.collect()
+    gc.freeze()  # what a start leaves lives as long as the process: collections need not walk it
     print(gateway.url, flush=True)
     for url in await gateway.stages():
         print(url, flush=True)

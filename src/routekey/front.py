@@ -98,7 +98,7 @@ class Front:
     def _known(self, name: str) -> bool:
         from routekey.config import is_loopback
 
-        return is_loopback(name) or ".execute-api." in name or name == host_name(self.addresses.public_host or "") != ""
+        return is_loopback(name) or name == host_name(self.addresses.public_host or "") != ""
 
     def _elsewhere(self, request: HttpRequest) -> HttpResponse:
         scope = _scope(request)

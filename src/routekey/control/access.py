@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from routekey.control.operations import Control, link_user, only
-from routekey.control.patches import boolean, page, patched
+from routekey.control.patches import boolean, finite, page, patched, period
 from routekey.errors import ApiError, bad_request, conflict, not_found
 from routekey.resources.access import Account, ApiKey, ClientCertificate, UsagePlan, UsagePlanKey
 from routekey.resources.base import Resource, check_tags
@@ -147,35 +147,36 @@ async def import_api_keys(control: Control, call: Call) -> Answer:
         rows = list(csv.DictReader(io.StringIO(call["body"].decode())))
     except (UnicodeDecodeError, csv.Error) as error:
         raise bad_request(f"The API key file is not CSV in UTF-8: {error}") from None
-    ids, warnings = [], []
+    warnings: list[str] = []
+    made: list[Resource] = []
+    known = {other.value for other in await control.repository.all(ApiKey)}
     for number, row in enumerate(rows, 2):
-        low = {
-            str(name).strip().lower(): (value or "").strip() for name, value in row.items() if isinstance(value, str)
+        low = {str(name).strip().lower(): (text or "").strip() for name, text in row.items() if isinstance(text, str)}
+        members = {
+            "name": low.get("name", ""),
+            "value": low.get("key", ""),
+            "description": low.get("description") or None,
+            "enabled": low.get("enabled", "true").lower() == "true",
         }
+        now = control.now()
         try:
-            key = ApiKey.of(
-                {
-                    "name": low.get("name", ""),
-                    "value": low.get("key", ""),
-                    "description": low.get("description") or None,
-                    "enabled": low.get("enabled", "true").lower() == "true",
-                },
-                id=control.ids.of(10), created_date=control.now(), last_updated_date=control.now(),
-            )  # fmt: skip
-            await _check_value(control, key.value)
+            key = ApiKey.of(members, id=control.ids.of(10), created_date=now, last_updated_date=now)
+            if key.value in known:
+                raise conflict("API Key already exists")
         except ApiError as error:
-            if call.get("failonwarnings"):
-                raise bad_request(f"Line {number}: {error.message}") from None
             warnings.append(f"Line {number}: {error.message}")
             continue
-        await control.repository.add(key)
-        ids.append(key.id)
-        for plan_id in filter(None, low.get("usageplanids", "").split(",")):
-            if await control.repository.find(UsagePlan, plan_id.strip()) is None:
-                warnings.append(f"Line {number}: Invalid Usage Plan ID specified {plan_id.strip()}")
+        known.add(key.value)
+        made.append(key)
+        for plan_id in filter(None, map(str.strip, low.get("usageplanids", "").split(","))):
+            if await control.repository.find(UsagePlan, plan_id) is None:
+                warnings.append(f"Line {number}: Invalid Usage Plan ID specified {plan_id}")
             else:
-                await control.repository.put(UsagePlanKey(usage_plan_id=plan_id.strip(), key_id=key.id))
-    return {"ids": ids, "warnings": warnings}
+                made.append(UsagePlanKey(usage_plan_id=plan_id, key_id=key.id))
+    if warnings and call.get("failonwarnings"):
+        raise bad_request(f"Nothing is imported: {'; '.join(warnings)}")
+    await control.repository.put(*made)
+    return {"ids": [each.id for each in made if isinstance(each, ApiKey)], "warnings": warnings}
 
 
 # usage plans
@@ -219,9 +220,9 @@ def _api_stage(text: str) -> dict[str, str]:
 
 async def update_usage_plan(control: Control, call: Call) -> Answer:
     plan = await _plan(control, call)
-    paths = {
-        "name": str, "description": str, "productCode": str, "throttle/burstLimit": int, "throttle/rateLimit": float,
-        "quota/limit": int, "quota/offset": int, "quota/period": str,
+    paths: dict[str, Callable[[str], Any]] = {
+        "name": str, "description": str, "productCode": str, "throttle/burstLimit": int, "throttle/rateLimit": finite,
+        "quota/limit": int, "quota/offset": int, "quota/period": period,
     }  # fmt: skip
     wanted = UsagePlan.of(patched(plan.members(), call, paths, {"apiStages": _api_stage}))
     await _check_stages(control, wanted)

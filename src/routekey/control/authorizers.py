@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from routekey.control.auto_deploy import changed
-from routekey.control.operations import Control, clear, only, page
+from routekey.control.operations import BAD_AUTHORIZER_TYPE, Control, clear, only, page
 from routekey.errors import bad_request, conflict
 from routekey.resources.authorizer import Authorizer
 from routekey.resources.route import Route
@@ -36,9 +36,7 @@ def _members(call: Call) -> dict[str, Any]:
 
 def _check(authorizer: Authorizer, others: list[Authorizer]) -> None:
     if authorizer.authorizer_type != "REQUEST":
-        raise bad_request(
-            "Invalid authorizer type. Only REQUEST authorizer type is supported on WEBSOCKET protocol Apis."
-        )
+        raise bad_request(BAD_AUTHORIZER_TYPE)
     for source in authorizer.identity_source or []:
         if not _SOURCE.fullmatch(source):
             raise bad_request(

@@ -6,6 +6,7 @@ import base64
 import binascii
 import datetime
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -28,6 +29,7 @@ from routekey.wire.service import Answer, Call, Handler, RestService
 R = TypeVar("R", bound=Resource)
 
 PAGE = 500
+BAD_AUTHORIZER_TYPE = "Invalid authorizer type. Only REQUEST authorizer type is supported on WEBSOCKET protocol Apis."
 
 
 class DeploymentCheck(Protocol):
@@ -111,7 +113,7 @@ def page(call: Call, items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[
     size, after = PAGE, ""
     text = call.get("maxResults")
     if text is not None:
-        if not text.isdigit() or not 1 <= int(text) <= PAGE:
+        if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= PAGE:
             raise bad_request(f"Invalid value for maxResults: {text:.20} (1 to {PAGE})")
         size = int(text)
     if call.get("nextToken"):
@@ -180,10 +182,14 @@ def service(
     )
 
 
-_ENUM_TEXTS = {"protocolType": "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]"}
+# What AWS says instead of naming the member: spec 1.1.
+_TEXTS = {
+    ("protocolType", "enum"): "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]",
+    ("protocolType", "required"): "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]",
+    ("authorizerType", "enum"): BAD_AUTHORIZER_TYPE,
+}
 
 
 def _fault(fault: restjson.Fault) -> ApiError:
-    if fault.kind in ("enum", "required") and fault.member in _ENUM_TEXTS:
-        fault.message = _ENUM_TEXTS[fault.member]
+    fault.message = _TEXTS.get((fault.member, fault.kind), fault.message)
     return fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,19 @@ def _set(result: dict[str, Any], name: str, value: Any) -> None:
         result[group] = {**(result.get(group) or {}), member: value}
     else:
         result[name] = value
+
+
+def finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def period(text: str) -> str:
+    if text not in ("DAY", "WEEK", "MONTH"):
+        raise ValueError(text)
+    return text
 
 
 def boolean(text: str) -> bool:

@@ -16,13 +16,15 @@ from routekey.wire.service import Answer, Call
 _TARGET = re.compile(r"integrations/[A-Za-z0-9]+")
 _PARAMETER = re.compile(r"(?:route|method)\.request\.(?:header|querystring)\.[A-Za-z0-9._$-]+")
 _RESPONSE_PARAMETER = re.compile(r"(?:route|method)\.response\.header\.[A-Za-z0-9._$-]+")
+MAX_KEY = 128  # characters
 _CLEARABLE = (
     "target", "authorizerId", "modelSelectionExpression", "operationName", "routeResponseSelectionExpression",
 )  # fmt: skip
 
 
 async def _check(control: Control, route: Route) -> None:
-    if route.route_key.startswith("$") and route.route_key not in PREDEFINED:
+    key = route.route_key
+    if not 1 <= len(key) <= MAX_KEY or (key.startswith("$") and key not in PREDEFINED):
         raise bad_request("The provided route key is not formatted properly")
     if route.authorization_type == "JWT":
         raise bad_request("Invalid value for authorizationType: JWT (WebSocket APIs have NONE, AWS_IAM and CUSTOM)")

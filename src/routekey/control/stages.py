@@ -7,7 +7,7 @@ from typing import Any
 
 from routekey.control import auto_deploy
 from routekey.control.operations import Control, clear, only, page
-from routekey.errors import bad_request, conflict, not_found
+from routekey.errors import ApiError, bad_request, conflict, not_found
 from routekey.resources.base import ABSENT, check_tags
 from routekey.resources.deployment import Deployment
 from routekey.resources.stage import Stage
@@ -25,8 +25,11 @@ def _check(control: Control, stage: Stage) -> None:
     variables = stage.stage_variables
     quotas = control.quotas
     if len(variables) > quotas.stage_variables:
-        raise bad_request(
-            f"Invalid value for stageVariables: {len(variables)} given, {quotas.stage_variables} are allowed"
+        raise ApiError(
+            429,
+            "TooManyRequestsException",
+            f"Stage {stage.stage_name} has {len(variables)} stage variables, {quotas.stage_variables} are allowed",
+            {"limitType": "StageVariables"},
         )
     for name, value in variables.items():
         if not _VARIABLE_NAME.fullmatch(name) or len(name) > quotas.stage_variable_name:

@@ -20,6 +20,8 @@ def compile_api(
     snapshot: Snapshot, stage: str, deployment_id: str, variables: Mapping[str, str], backends: types.Backends
 ) -> CompiledApi:
     """What serves `snapshot` on `stage`. CompileError names the resource that does not compile."""
+    if snapshot.api.disable_schema_validation is not True:
+        _check_models(snapshot)
     integrations = _integrations(snapshot, dict(variables), backends)
     answering = {response.route_id for response in snapshot.route_responses}
     routes = {route.route_key: _route(route, integrations, answering) for route in snapshot.routes}
@@ -40,6 +42,16 @@ def compile_api(
         disconnect=disconnect,
         default_endpoint=not snapshot.api.disable_execute_api_endpoint,
     )
+
+
+def _check_models(snapshot: Snapshot) -> None:
+    names = {model.name for model in snapshot.models}
+    for route in snapshot.routes:
+        for key, name in (route.request_models or {}).items():
+            if name not in names:
+                raise CompileError(
+                    f"Route {route.route_key}: its request model {key} names {name}, which does not exist"
+                )
 
 
 def _integrations(snapshot: Snapshot, variables: dict[str, str], backends: types.Backends) -> dict[str, Integration]:

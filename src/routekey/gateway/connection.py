@@ -99,17 +99,19 @@ class Connection:
 
     # Timed
 
-    def expired(self, now: float) -> float | None:
-        """Close when idle, old, or unread for too long (spec 2.6, C-25); else say when to look again."""
+    @property
+    def deadline(self) -> float:
+        """When it is idle, old, or unread for too long (spec 2.6, C-25), on the monotonic clock."""
         quotas = self.pipeline.quotas
         deadline = min(self.last_active + quotas.idle_timeout, self.connected + quotas.max_connection_age)
-        if self.full_since:
-            if self.socket is not None and self.socket.buffered() < quotas.send_buffer // 2:
-                self.full_since = 0.0
-            else:
-                deadline = min(deadline, self.full_since + quotas.slow_client)
-        if now < deadline:
-            return deadline
+        return min(deadline, self.full_since + quotas.slow_client) if self.full_since else deadline
+
+    def expired(self, now: float) -> float | None:
+        quotas = self.pipeline.quotas
+        if self.full_since and self.socket is not None and self.socket.buffered() < quotas.send_buffer // 2:
+            self.full_since = 0.0
+        if now < self.deadline:
+            return self.deadline
         if self.full_since and now >= self.full_since + quotas.slow_client:
             log.warning("a client does not read: closing", extra={"data": {"connection": self.id}})
         self.close(1001, "Going away")

@@ -86,7 +86,7 @@ class Pipeline:
     def opened(self, connection: Connection) -> None:
         """The 101 is sent: from now on the connection can be addressed."""
         self.connections.add(connection)
-        self.deadlines.add(connection, connection.expired(connection.connected) or connection.connected)
+        self.deadlines.add(connection, connection.deadline)
         log.info("connected", extra={"data": {**self._where(connection), "from": connection.source_ip}})
 
     def hurry(self, connection: Connection, at: float) -> None:

@@ -13,7 +13,6 @@ DISCONNECT = "$disconnect"
 DEFAULT = "$default"
 PREDEFINED = (CONNECT, DISCONNECT, DEFAULT)
 
-Key = Annotated[str, Meta(min_length=1, max_length=128)]
 Constraints = dict[str, dict[str, Any]]
 
 
@@ -24,7 +23,7 @@ class Route(Resource, frozen=True, kw_only=True):
 
     api_id: str
     route_id: str
-    route_key: Key
+    route_key: str
     api_key_required: bool = False
     authorization_type: str = "NONE"
     authorizer_id: str | Maybe = ABSENT

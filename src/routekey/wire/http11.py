@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import httptools
 
@@ -46,7 +46,7 @@ class HttpConnection(asyncio.Protocol):
         self.deadlines = deadlines
         self.lost = lost
         self.timer_slot = 0
-        self.parser = httptools.HttpRequestParser(self)
+        self.parser: Any = httptools.HttpRequestParser(self)
         self.waiting: deque[HttpRequest] = deque()
         self.busy = False
         self.refused: HttpResponse | None = None
@@ -73,7 +73,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.last = True
         self.waiting.clear()
-        self.deadlines.remove(self)
+        self._let_go()
         self.lost()
 
     def data_received(self, data: bytes) -> None:
@@ -168,6 +168,11 @@ class HttpConnection(asyncio.Protocol):
         if self.busy:
             self.transport.pause_reading()
 
+    def _let_go(self) -> None:
+        """Parser and protocol hold each other: without this only the garbage collector would free them."""
+        self.deadlines.remove(self)
+        self.parser = None
+
     # requests in order
 
     def _next(self) -> None:
@@ -202,7 +207,7 @@ class HttpConnection(asyncio.Protocol):
         if self.transport.is_closing():
             verdict.handler.closed(1006, "Connection closed abnormally")
             return
-        self.deadlines.remove(self)
+        self._let_go()
         key = accept_key(request.header("sec-websocket-key"))
         self.transport.write(
             (

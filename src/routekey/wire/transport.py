@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import httptools
 
@@ -162,7 +162,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, pool: _Pool) -> None:
         self.pool = pool
-        self.parser = httptools.HttpResponseParser(self)
+        self.parser: Any = httptools.HttpResponseParser(self)
         self.exchange: Exchange | None = None
         self.used = False
         self.timer_slot = 0
@@ -219,6 +219,7 @@ class _Connection(asyncio.Protocol):
                 self._complete()
             else:
                 self._retry_or_fail("the backend closed the connection before it had answered")
+        self.parser = None  # it and this hold each other
         self.pool.lost()
 
     # httptools
