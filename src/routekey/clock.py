@@ -69,10 +69,13 @@ class Deadlines:
             due = [key for key in range(self._last + 1, slot + 1) if key in self._buckets]
         self._last = max(slot, self._last)
         for key in due:
-            for thing in self._buckets.pop(key, ()):
+            # What one of them removes while it runs must not be called any more: take them one by one.
+            while bucket := self._buckets.get(key):
+                thing = bucket.pop()
                 again = thing.expired(now)
                 if again is not None:
                     self.add(thing, again)
+            self._buckets.pop(key, None)
 
     async def run(self) -> None:
         """Tick until cancelled."""

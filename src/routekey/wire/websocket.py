@@ -232,7 +232,8 @@ def close_payload(code: int, reason: str) -> bytes:
     """What stands in a close frame; 1005 stands for a close without a code, and is never sent."""
     if code == 1005:
         return b""
-    return code.to_bytes(2, "big") + reason.encode("utf-8", "replace")[:123]
+    text = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")  # whole characters only
+    return code.to_bytes(2, "big") + text.encode()
 
 
 class WebSocket(asyncio.Protocol):
