@@ -100,8 +100,12 @@ class RunningGateway:
 
     def advance(self, seconds: float) -> None:
         """Move a ManualClock, and let what is due happen."""
-        self.parts["clock"].advance(seconds)
-        self.call(self.gateway.deadlines.tick)
+
+        def move() -> None:
+            self.parts["clock"].advance(seconds)
+            self.gateway.deadlines.tick()
+
+        self.call(move)
 
     @property
     def port(self) -> int:

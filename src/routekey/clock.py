@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
+
+
+log = logging.getLogger("routekey")
 
 
 class Clock(Protocol):
@@ -72,7 +76,11 @@ class Deadlines:
             # What one of them removes while it runs must not be called any more: take them one by one.
             while bucket := self._buckets.get(key):
                 thing = bucket.pop()
-                again = thing.expired(now)
+                try:
+                    again = thing.expired(now)
+                except Exception:
+                    log.exception("a timer failed")  # the others still count on this loop
+                    continue
                 if again is not None:
                     self.add(thing, again)
             self._buckets.pop(key, None)

@@ -79,17 +79,17 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.refused is not None or self.last:
             return
-        begun = self.begun
+        before = self.begun, self.body_size
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, f"the request is not HTTP/1.1: {error.__context__ or error}")
-        if not self.head_done:
-            self.head_size = self.head_size + len(data) if begun == self.begun else 0
-            if self.head_size > MAX_HEAD:
-                self._refuse(431, f"the request head is longer than {MAX_HEAD} bytes")
+        # A read that brought neither a new message nor a piece of its body is head or trailers.
+        self.head_size = self.head_size + len(data) if before == (self.begun, self.body_size) else 0
+        if self.head_size > MAX_HEAD:
+            self._refuse(431, f"the request head is longer than {MAX_HEAD} bytes")
         if not self.busy:
             self._next()
 
@@ -98,6 +98,9 @@ class HttpConnection(asyncio.Protocol):
         if self.waiting and _is_upgrade(self.waiting[-1]):
             self.leftover = rest
             self.transport.pause_reading()
+            return
+        if self.parser.get_method() == b"CONNECT":
+            self._refuse(400, "CONNECT is not served")
             return
         head = header_lines(pair for pair in self.headers if pair[0].lower() not in ("upgrade", "connection"))
         line = f"{self.parser.get_method().decode()} {self.url.decode('latin-1')} HTTP/1.1\r\n"
@@ -125,12 +128,14 @@ class HttpConnection(asyncio.Protocol):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head_done:
+            return  # a trailer is no header: what it says was not there when the request was let in
         self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self.head_done = True
         self._wait(BODY_SECONDS)
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             self._refuse(431, f"the request head is longer than {MAX_HEAD} bytes")
         self.limit = self.endpoint.body_limit(self.parser.get_method().decode(), self.url.decode("latin-1"))
         for name, value in self.headers:
@@ -150,10 +155,11 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.refused is not None:
             return
-        if self.parser.should_upgrade() and not _is_upgrade(HttpRequest("GET", "", self.headers)):
+        method = self.parser.get_method().decode()
+        if self.parser.should_upgrade() and not _is_upgrade(HttpRequest(method, "", self.headers)):
             return  # _upgraded reads it again as a plain request
         request = HttpRequest(
-            self.parser.get_method().decode(),
+            method,
             self.url.decode("latin-1"),
             self.headers,
             b"".join(self.body),
@@ -217,8 +223,8 @@ class HttpConnection(asyncio.Protocol):
         )
         socket = WebSocket(verdict, self.lost)
         self.transport.set_protocol(socket)
+        self.transport.resume_reading()  # before the handler can ask for a pause
         socket.connection_made(self.transport)
-        self.transport.resume_reading()
         if self.leftover:
             socket.data_received(self.leftover)
 
@@ -227,9 +233,10 @@ class HttpConnection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         keep = not (response.close or (self.last and not self.waiting))
+        data = encode_response(response, keep)
         if request is not None and request.method == "HEAD":
-            response.body = b""
-        self.transport.write(encode_response(response, keep))
+            data = data[: len(data) - len(response.body)]
+        self.transport.write(data)
         if not keep:
             self.waiting.clear()
             self.last = True

@@ -93,6 +93,8 @@ class _Pool:
         self.idle: list[_Connection] = []
         self.waiting: deque[Exchange] = deque()
         self.open = 0
+        self.connecting = 0  # of `open`, those on their way
+        self.closed = False
         self.tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, exchange: Exchange) -> None:
@@ -100,8 +102,12 @@ class _Pool:
             self.idle.pop().begin(exchange)
             return
         self.waiting.append(exchange)
-        if self.open < MAX_CONNECTIONS:
+        self._grow()
+
+    def _grow(self) -> None:
+        if self.open < MAX_CONNECTIONS and not self.closed:
             self.open += 1
+            self.connecting += 1
             task = asyncio.get_running_loop().create_task(self._connect())
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
@@ -117,16 +123,19 @@ class _Pool:
             else:
                 await loop.create_connection(lambda: connection, origin.host, origin.port)
         except asyncio.CancelledError:
+            self.connecting -= 1
             self.lost()
             raise
         except Exception as error:
-            self.lost()
+            self.connecting -= 1
             refused = isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error)
             kind = BackendRefused if refused else TransportError
             exchange = self._next()
             if exchange is not None:
                 exchange.fail(kind(f"cannot connect: {error}"))
+            self.lost()
             return
+        self.connecting -= 1
         self.backends.deadlines.add(connection, connection.deadline)
         self.free(connection)
 
@@ -147,10 +156,13 @@ class _Pool:
 
     def lost(self) -> None:
         self.open -= 1
-        if self.open == 0 and not self.waiting:
+        if len(self.waiting) > self.connecting:
+            self._grow()
+        if self.open == 0:
             self.backends.drop(self)
 
     def close(self) -> None:
+        self.closed = True
         for task in self.tasks:
             task.cancel()
         for connection in self.idle:
@@ -176,6 +188,7 @@ class _Connection(asyncio.Protocol):
         self.head_size = 0
         self.head_done = False
         self.until_close = False
+        self.done = False  # answered, and good for another request once this read is through
 
     def begin(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -202,10 +215,14 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._fail("the backend switched protocols")
         except httptools.HttpParserError as error:
-            if self.exchange is not None:
-                self._fail(f"the backend answered no HTTP ({error.__context__ or error})")
+            self._fail(f"the backend answered no HTTP ({error.__context__ or error})")
         if not self.head_done and self.head_size > MAX_HEAD and self.exchange is not None:
             self._fail(f"the head of the answer is longer than {MAX_HEAD} bytes")
+        if self.done and not self.transport.is_closing():
+            self.done = False
+            self.used = True
+            self.deadline = self.pool.backends.deadlines.clock.monotonic() + IDLE_SECONDS
+            self.pool.free(self)
 
     def eof_received(self) -> bool:
         return False
@@ -224,6 +241,10 @@ class _Connection(asyncio.Protocol):
 
     # httptools
 
+    def on_message_begin(self) -> None:
+        if self.exchange is None:
+            self.transport.abort()  # more than one answer
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
@@ -231,7 +252,8 @@ class _Connection(asyncio.Protocol):
         self.head_done = True
         names = {name.lower() for name, _ in self.headers}
         self.until_close = "content-length" not in names and "transfer-encoding" not in names
-        if self.exchange is not None and self.exchange.method == "HEAD":
+        final = self.parser.get_status_code() >= 200
+        if final and self.exchange is not None and self.exchange.method == "HEAD":
             self._complete()
             self.transport.abort()  # the parser would wait for a body
 
@@ -249,13 +271,9 @@ class _Connection(asyncio.Protocol):
         if 100 <= status < 200:
             self._reset()
             return
-        keep = self.parser.should_keep_alive()
+        self.done = self.parser.should_keep_alive()
         self._complete()
-        if keep and not self.transport.is_closing():
-            self.used = True
-            self.deadline = self.pool.backends.deadlines.clock.monotonic() + IDLE_SECONDS
-            self.pool.free(self)
-        else:
+        if not self.done:
             self.transport.close()
 
     # ends

@@ -80,6 +80,8 @@ class FrameParser:
             self.chunks.append(data)
             self.need -= len(data)
             if self.need > 0:
+                if len(self.chunks) > 64:  # tiny reads would cost many times their bytes
+                    self.chunks = [b"".join(self.chunks)]
                 return
             self.data = b"".join(self.chunks)
             self.chunks = None
@@ -294,7 +296,7 @@ class WebSocket(asyncio.Protocol):
         self.reading = True
         parser = self.parser
         try:
-            while not self.paused and not self.buffer_full:
+            while self.closing or not (self.paused or self.buffer_full):
                 event = parser.next()
                 if event is None:
                     break
@@ -337,6 +339,7 @@ class WebSocket(asyncio.Protocol):
         self._flow()
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
         self._end(code, reason)
+        self._parse()
 
     def abort(self) -> None:
         self.transport.abort()
