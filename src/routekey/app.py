@@ -27,7 +27,6 @@ from routekey.control import (
     tags,
     vpc_links,
 )  # fmt: skip
-from routekey.eager import drain
 from routekey.errors import ApiError
 from routekey.front import Front
 from routekey.functions.code import CodeStore
@@ -131,9 +130,17 @@ class Gateway:
         return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen and serve. OSError when the address is taken."""
+        """Listen and serve. OSError when the address is taken; nothing is left of a start that failed."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.end()
+            raise
+
+    async def _start(self) -> None:
         limit = raise_descriptor_limit()
         await self.domains.load()
+        await self.functions.code.sweep()
         self.functions.open()
         front = self._front()
         local = self._local_context()
@@ -158,10 +165,22 @@ class Gateway:
         return listener
 
     def _local_context(self) -> ssl.SSLContext:
+        authority = self._certificate()
+        context = tls.server_context(authority.certificate, authority.key)
+
+        async def renew() -> None:
+            """Custom domains have come or gone: new handshakes get a certificate that names them."""
+            renewed = await asyncio.to_thread(self._certificate)
+            context.load_cert_chain(renewed.certificate, renewed.key)
+            self.functions.retire_all()  # their processes know the domains from their start
+
+        self.domains.changed = renew
+        return context
+
+    def _certificate(self) -> tls.Authority:
         names = ["localhost", f"*{self.region.execute_api_suffix}", *self.domains.names]
         now = datetime.datetime.fromtimestamp(self.clock.time(), datetime.UTC)
-        authority = tls.ensure(self.folder / "tls", names, now)
-        return tls.server_context(authority.certificate, authority.key)
+        return tls.ensure(self.folder / "tls", names, now)
 
     def _public_context(self, local: ssl.SSLContext) -> ssl.SSLContext | None:
         if self.settings.tls == "off":
@@ -171,8 +190,11 @@ class Gateway:
         certificate, key = self.settings.tls.split(",")
         context = tls.server_context(Path(certificate), Path(key))
         # Functions ask for execute-api names, which no certificate of the user's covers.
-        tls.choose_by_name(context, local, (self.region.execute_api_suffix,))
+        tls.choose_by_name(context, local, self._is_ours)
         return context
+
+    def _is_ours(self, name: str) -> bool:
+        return name.endswith(self.region.execute_api_suffix) or self.domains.mappings(name) is not None
 
     def _front(self) -> Front:
         control = operations.Control(
@@ -232,16 +254,24 @@ class Gateway:
         """
         for listener in self._listeners:
             listener.close()
+        self.pipeline.stopping = True
         for connection in self.connections.all():
             connection.close(1001, "Going away")
         loop = asyncio.get_running_loop()
-        waits = [loop.create_task(drain(DRAIN_SECONDS))]
+        waits: list[asyncio.Task[object]] = [loop.create_task(self._drained())]
         if hurry is not None:
-            waits.append(loop.create_task(_set(hurry)))
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            waits.append(loop.create_task(hurry.wait()))
+        await asyncio.wait(waits, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
+        self.pipeline.tasks.cancel()
         await self.end()
+
+    async def _drained(self) -> None:
+        """When no handshake, message, $disconnect or request of the public port is under way any more."""
+        while any(map(len, work := [self.pipeline.tasks, *(listener.tasks for listener in self._listeners)])):
+            for tasks in work:
+                await tasks.drain()
 
     async def end(self) -> None:
         """Let go of everything, whether or not the start succeeded."""
@@ -258,7 +288,3 @@ class Gateway:
         await self.store.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()

@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from routekey import __version__
 from routekey.config import Settings, SettingsError, add_flags, load
+
+if TYPE_CHECKING:
+    from routekey.app import Gateway
+    from routekey.logs import Output
 
 NOT_YET = (
     "deploy",
@@ -71,10 +77,11 @@ def _serve(settings: Settings) -> int:
             print(f"routekey: {error}", file=sys.stderr)
             return 1
         output = Output(settings.log_format, settings.log_level)
-        try:
-            return await _until_stopped(gateway)
-        finally:
-            output.close()
+        code = await _until_stopped(gateway, output)
+        if not output.finish():
+            # The writing thread is stuck on a pipe that nobody reads, and would hold up the interpreter's end.
+            os._exit(code)
+        return code
 
     try:
         import uvloop
@@ -83,16 +90,12 @@ def _serve(settings: Settings) -> int:
     return uvloop.run(run())
 
 
-async def _until_stopped(gateway: object) -> int:
-    from routekey.app import Gateway
-
-    assert isinstance(gateway, Gateway)
+async def _until_stopped(gateway: Gateway, output: Output) -> int:
     settings = gateway.settings
     signals = _Signals()
     try:
         await gateway.start()
     except OSError as error:
-        await gateway.end()
         address = f"{settings.host}:{settings.port}"
         print(
             f"routekey: cannot listen on {address} ({error.strerror or error}): stop what does, or use --port",
@@ -101,9 +104,9 @@ async def _until_stopped(gateway: object) -> int:
         return 1
     gc.collect()
     gc.freeze()  # what a start leaves lives as long as the process: collections need not walk it
-    print(gateway.url, flush=True)
+    output.line(gateway.url)
     for url in await gateway.stages():
-        print(url, flush=True)
+        output.line(url)
     await signals.first.wait()
     await gateway.stop(signals.second)
     return 0

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-
 log = logging.getLogger("routekey")
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import math
 import os
+import re
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -194,10 +197,14 @@ def _pairs(value: Any, source: str) -> list[tuple[str, Any]]:
 def _number(value: Any, kind: Any, source: str) -> float | int:
     try:
         number = float(value) if "float" in str(kind) else int(value)
+        if not math.isfinite(number):
+            raise ValueError
     except (TypeError, ValueError):
         raise SettingsError(f"{source}: {value} is no number") from None
     if number < 0:
         raise SettingsError(f"{source}: {value} is negative")
+    if number == 0 and not source.endswith(("port", "PORT", "connect_rate")):
+        raise SettingsError(f"{source}: 0 leaves nothing to work with")
     return number
 
 
@@ -244,9 +251,20 @@ def _check(settings: Settings) -> None:
     scheme = settings.data.partition(":")[0]
     if scheme == "nats":
         raise SettingsError(f"--data {settings.data}: nats is not built yet, use memory: or sqlite:PATH")
+    if not re.fullmatch("[a-z]{2}(-[a-z]+)+-[0-9]", settings.region):
+        raise SettingsError(f"--region {settings.region}: a region such as us-east-1 is expected")
     if settings.tls not in ("auto", "off"):
-        for part in (*settings.tls.split(","), "")[:2]:
-            if not Path(part).is_file():
-                raise SettingsError(
-                    f"--tls {settings.tls}: auto, off, or the files CERT,KEY are expected ({part or 'KEY'} is missing)"
-                )
+        _check_tls(settings)
+
+
+def _check_tls(settings: Settings) -> None:
+    parts = settings.tls.split(",")
+    if len(parts) != 2:
+        raise SettingsError(f"--tls {settings.tls}: auto, off, or the files CERT,KEY are expected")
+    for part in parts:
+        if not Path(part).is_file():
+            raise SettingsError(f"--tls {settings.tls}: {part} is missing")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*parts)
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(f"--tls {settings.tls}: these are no certificate and key in PEM ({error})") from None

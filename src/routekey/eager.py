@@ -10,36 +10,54 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_running: set[asyncio.Task[None]] = set()  # the loop holds tasks weakly: somebody has to hold them
+
+class Tasks:
+    """The work that somebody has started; the event loop itself holds tasks only weakly."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine` now, up to its first wait; the rest becomes a task. It must not raise.
+
+        Before the first wait there may be no current task, so `asyncio.timeout` is of no use inside: use `within`.
+        """
+        task = _begin(coroutine)
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def drain(self) -> None:
+        """Wait until everything started has ended."""
+        while self._running:
+            await asyncio.wait(list(self._running))
+
+    def cancel(self) -> None:
+        for task in list(self._running):
+            task.cancel()
 
 
 if sys.version_info >= (3, 12):
 
-    def start(coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run `coroutine` now, up to its first wait; the rest becomes a task. It must not raise."""
+    def _begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-        if not task.done():
-            _running.add(task)
-            task.add_done_callback(_running.discard)
+        return None if task.done() else task
 
 else:
 
-    def start(coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run `coroutine` now, up to its first wait; the rest becomes a task. It must not raise.
-
-        Before the first wait there is no current task, so `asyncio.timeout` is of no use inside:
-        use `within`.
-        """
+    def _begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         context = contextvars.copy_context()
         try:
             first = context.run(coroutine.send, None)
         except StopIteration:
-            return
+            return None
         task = asyncio.get_running_loop().create_task(_rest(coroutine, first), context=context)
-        _running.add(task)
-        task.add_done_callback(_running.discard)
         # A task cancelled before its first step never enters `_rest`: close what it would have run.
         task.add_done_callback(lambda _: coroutine.close())
+        return task
 
     class _Resume:
         """Awaits what the coroutine was waiting for, then goes on with it."""
@@ -89,13 +107,3 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
         raise
     finally:
         timer.cancel()
-
-
-async def drain(seconds: float) -> None:
-    """Wait until everything started has ended, at most `seconds`; what is left is cancelled."""
-    here = asyncio.current_task()
-    left = [task for task in _running if task is not here]
-    if left:
-        _, late = await asyncio.wait(left, timeout=seconds)
-        for task in late:
-            task.cancel()

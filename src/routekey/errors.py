@@ -33,6 +33,10 @@ class ExpressionError(Exception):
     """A selection expression, path, parameter mapping or template that does not compile."""
 
 
+class EvaluationError(Exception):
+    """An expression that compiled, and fails on a value: Java would have thrown, or a limit is reached."""
+
+
 class CompileError(Exception):
     """A deployment that cannot be served; the message names the resource and the mend."""
 

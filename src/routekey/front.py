@@ -23,6 +23,16 @@ _V1 = re.compile(r"/(?:vpclinks|apikeys|usageplans|clientcertificates|account|ta
 _LAMBDA = re.compile(r"/20\d\d-\d\d-\d\d/")
 _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
 
+# Service ids, as endpoint variables spell them, where the name that requests are signed for is another one.
+_SERVICE_IDS = {
+    "cognito-idp": "COGNITO_IDENTITY_PROVIDER",
+    "events": "EVENTBRIDGE",
+    "logs": "CLOUDWATCH_LOGS",
+    "monitoring": "CLOUDWATCH",
+    "secretsmanager": "SECRETS_MANAGER",
+    "states": "SFN",
+}
+
 
 class Front:
     """The endpoint of the public listener."""
@@ -47,11 +57,9 @@ class Front:
         self.ready = False
 
     def body_limit(self, method: str, target: str) -> int:
-        if "connections" in target:
-            return self.management.max_payload
-        if target.startswith("/v2/") or _V1.match(target):
-            return MAX_CONTROL_BODY
-        return MAX_LAMBDA_BODY if _LAMBDA.match(target) else MAX_BODY
+        if _LAMBDA.match(target):
+            return MAX_LAMBDA_BODY
+        return MAX_CONTROL_BODY if target.startswith("/v2/") or _V1.match(target) else MAX_BODY
 
     async def upgrade(self, request: HttpRequest) -> HttpResponse | Upgrade:
         return await self.data_plane.upgrade(request, self.addresses.host(request))
@@ -59,11 +67,11 @@ class Front:
     async def respond(self, request: HttpRequest) -> HttpResponse:
         host = self.addresses.host(request)
         path = request.path
-        if "connections" in path and management_path(path) is not None:
+        service = None if host.is_data_plane else self._service(path, request)
+        if service is None and "connections" in path and management_path(path) is not None:
             return await self.management.respond(request, host)
         if host.is_data_plane:
             return self.data_plane.refusal(403, "Forbidden")
-        service = self._service(path, request)
         if path == OWN + "health":
             return _text(200, "ok\n") if self.ready else _text(503, "starting\n")
         if service is None and not path.startswith(OWN):
@@ -83,6 +91,8 @@ class Front:
             return self.v1
         if _LAMBDA.match(path):
             return self.functions
+        if path.startswith(OWN):
+            return None
         # A v1 operation that WebSocket APIs do not have, /restapis for one, is told by its signature.
         return self.v1 if _scope(request) == "apigateway" else None
 
@@ -105,13 +115,15 @@ class Front:
         if scope is None and not request.header("x-amz-target"):
             return self.data_plane.refusal(403, "Forbidden")
         service = scope or request.header("x-amz-target").partition("_")[0].lower()
-        variable = f"AWS_ENDPOINT_URL_{re.sub(r'[^A-Za-z0-9]', '_', service).upper()}"
-        return _json(
-            501,
-            "NotImplementedException",
-            f"{service} is not served here: set {variable} to where it is (AWS_ENDPOINT_URL sends every service here); "
-            "--aws will lead functions and integrations there",
+        name = _SERVICE_IDS.get(service) or re.sub(r"[^A-Za-z0-9]", "_", service).upper()
+        message = (
+            f"{service} is not served here: set AWS_ENDPOINT_URL_{name} to where it is (AWS_ENDPOINT_URL sends every "
+            "service here); --aws will lead functions and integrations there"
         )
+        if service == "s3":  # whose clients read nothing but XML
+            xml = f"<Error><Code>NotImplemented</Code><Message>{message}</Message></Error>"
+            return HttpResponse(501, [("Content-Type", "application/xml")], xml.encode())
+        return _json(501, "NotImplementedException", message)
 
 
 def _scope(request: HttpRequest) -> str | None:

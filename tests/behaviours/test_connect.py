@@ -295,6 +295,40 @@ def test_more_connects_a_second_than_the_quota_are_throttled() -> None:
         assert (code, json.loads(body)["message"]) == (429, "Too Many Requests")
 
 
+@pytest.mark.parametrize("status", [101, 199])
+def test_a_status_that_is_no_answer_refuses_with_502(gateway: RunningGateway, status: int) -> None:
+    code, _, body = refused(wish(gateway, f"interim-{status}", {"answer": {"statusCode": status}}))
+    assert (code, json.loads(body)["message"]) == (502, "Internal server error")
+
+
+def test_a_body_that_is_no_text_does_not_matter_to_a_client_that_is_let_in(gateway: RunningGateway) -> None:
+    with wish(gateway, "object-body", {"answer": {"statusCode": 200, "body": {"a": 1}}}).connect():
+        pass
+
+
+@pytest.mark.parametrize("whole_api", [True, False])
+def test_a_stage_deleted_while_connect_runs_lets_nobody_in(gateway: RunningGateway, whole_api: bool) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def answer(seen: Any) -> tuple[int, dict[str, str], bytes]:
+        asked.set()
+        release.wait(10)
+        return 200, {}, b""
+
+    with Backend(answer) as backend, socket.create_connection(("127.0.0.1", gateway.port)) as client:
+        integration = {"IntegrationType": "HTTP_PROXY", "IntegrationMethod": "GET", "IntegrationUri": backend.url}
+        api = gateway.api({"$connect": integration})
+        client.sendall(handshake(f"/{api.id}/test"))
+        assert asked.wait(10)
+        v2 = gateway.client("apigatewayv2")
+        if whole_api:
+            v2.delete_api(ApiId=api.id)
+        else:
+            v2.delete_stage(ApiId=api.id, StageName="test")
+        release.set()
+        assert client.recv(12) == b"HTTP/1.1 403"
+
+
 def test_a_client_that_leaves_while_connect_runs_is_not_kept(gateway: RunningGateway) -> None:
     api = wish(gateway, "slow-connect", {"do": "sleep", "seconds": 0.5, "answer": {"statusCode": 200}})
     with socket.create_connection(("127.0.0.1", gateway.port)) as client:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.behaviours.test_connect import handshake
 from tests.behaviours.test_disconnect import closed_with
 from tests.support import ManualClock, RunningGateway, TestApi, mock, running
 
@@ -184,13 +185,11 @@ def test_another_method_is_forbidden(api: TestApi) -> None:
         assert raw(api.gateway, "PUT", f"/{api.id}/{api.stage}/@connections/{connection_id}", b"x")[0] == 403
 
 
-def test_a_client_that_does_not_read_fills_its_buffer_and_pushes_are_refused() -> None:
+def test_a_client_that_does_not_read_is_refused_pushes_and_closed_when_an_answer_is_lost() -> None:
     with running(clock=ManualClock(), send_buffer=200_000) as gateway:
-        api = gateway.api({"ping": mock("pong")})
+        api = gateway.api({"ping": mock("pong" * 30_000, two_way=True)})
         with socket.create_connection(("127.0.0.1", gateway.port)) as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            from tests.behaviours.test_connect import handshake
-
             deaf.sendall(handshake(f"/{api.id}/{api.stage}"))
             assert deaf.recv(12) == b"HTTP/1.1 101"
             management = api.management()
@@ -202,6 +201,10 @@ def test_a_client_that_does_not_read_fills_its_buffer_and_pushes_are_refused() -
 
             with pytest.raises(management.exceptions.LimitExceededException):
                 push_until_full()
+            gateway.advance(31)
+            assert api.connection_ids() == [connection_id], "pushes alone close nobody"
+            [connection] = gateway.gateway.connections.all()
+            gateway.call(connection.reply_dropped)
             gateway.advance(29)
             assert api.connection_ids() == [connection_id]
             gateway.advance(1.5)

@@ -188,9 +188,7 @@ def test_a_two_way_function_without_a_body_sends_nothing(obedient: TestApi, answ
         {"statusCode": "ok", "body": "x"},
         {"statusCode": 600, "body": "x"},
         {"statusCode": True, "body": "x"},
-        {"statusCode": 200, "body": 7},
-        {"statusCode": 200, "body": {"a": 1}},
-        {"statusCode": 200, "body": "no base64!", "isBase64Encoded": True},
+        {"statusCode": "²00", "body": "x"},
         {"statusCode": 200, "headers": 7},
     ],
 )
@@ -201,6 +199,22 @@ def test_a_malformed_result_is_an_internal_server_error_on_any_route(
     with obedient.connect() as client:
         client.send(json.dumps({"action": action, "answer": answer}))
         assert error(client.recv(5)) == "Internal server error"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"statusCode": 200, "body": 7},
+        {"statusCode": 200, "body": {"a": 1}},
+        {"statusCode": 200, "body": "no base64!", "isBase64Encoded": True},
+    ],
+)
+def test_a_body_that_is_no_text_matters_where_it_would_be_sent(obedient: TestApi, answer: Any) -> None:
+    with obedient.connect() as client:
+        client.send(json.dumps({"action": "two-way", "answer": answer}))
+        assert error(client.recv(5)) == "Internal server error"
+        client.send(json.dumps({"action": "oneway", "answer": answer}))
+        assert silent(client)
 
 
 @pytest.mark.parametrize("action", ["two-way", "oneway"])

@@ -136,10 +136,6 @@ def _missing_target(world: World) -> None:
     world.call("CreateRoute", RouteKey="lost", Target="integrations/1122334")
 
 
-def _template(world: World) -> None:
-    world.call("UpdateIntegration", RequestTemplates={"$default": "#if("})
-
-
 def _missing_model(world: World) -> None:
     world.call("UpdateRoute", ModelSelectionExpression="\\$default", RequestModels={"$default": "Nobody"})
 
@@ -154,7 +150,6 @@ def _missing_link(world: World) -> None:
 
 BROKEN = {
     "a target that is not there": _missing_target,
-    "a template that does not parse": _template,
     "a request model that is not there": _missing_model,
     "a VPC link that is not there": _missing_link,
 }
@@ -293,3 +288,29 @@ def test_a_stage_setting_makes_no_automatic_deployment(gateway: RunningGateway) 
     before = world.call("GetStage")["DeploymentId"]
     world.call("UpdateStage", Description="d", StageVariables={"a": "b"})
     assert world.call("GetStage")["DeploymentId"] == before
+
+
+def test_parallel_changes_under_auto_deploy_leave_the_newest_deployment_in_force(gateway: RunningGateway) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    v2 = gateway.client("apigatewayv2")
+    api_id = v2.create_api(Name="parallel", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action")[
+        "ApiId"
+    ]
+    v2.create_route(ApiId=api_id, RouteKey="first")
+    v2.create_stage(ApiId=api_id, StageName="dev", AutoDeploy=True)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: v2.create_route(ApiId=api_id, RouteKey=f"route-{n}")["RouteId"], range(8)))
+        refused = list(pool.map(lambda n: duplicate(v2, api_id), range(8)))
+    assert len(set(made)) == 8
+    assert refused.count(True) == 7
+    stage = v2.get_stage(ApiId=api_id, StageName="dev")
+    assert [each["DeploymentId"] for each in v2.get_deployments(ApiId=api_id)["Items"]] == [stage["DeploymentId"]]
+
+
+def duplicate(v2: Any, api_id: str) -> bool:
+    try:
+        v2.create_route(ApiId=api_id, RouteKey="same")
+    except v2.exceptions.ConflictException:
+        return True
+    return False

@@ -57,7 +57,7 @@ def test_a_vpc_link_that_an_integration_uses_is_not_deleted(gateway: RunningGate
     link = v1.ids["vpclink_id"] = v1.call("CreateVpcLink", name="n", targetArns=[BALANCER])["id"]
     world = new_api(gateway)
     world.make(
-        "CreateIntegration", "IntegrationId", IntegrationType="HTTP_PROXY", IntegrationMethod="ANY",
+        "CreateIntegration", "IntegrationId", IntegrationType="HTTP_PROXY", IntegrationMethod="GET",
         IntegrationUri="http://e.com", ConnectionType="VPC_LINK", ConnectionId=link,
     )  # fmt: skip
     assert v1.refused("DeleteVpcLink")[:2] == ("BadRequestException", 400)

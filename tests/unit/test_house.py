@@ -25,7 +25,7 @@ DOORS = {
     "app": {"front", "gateway", "control", "functions", "wire", "resources", "state", "config"},
     "cli": {"app", "config", "logs", "state"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": {"expressions"},
 }
 
 

@@ -11,6 +11,8 @@ from routekey.control.operations import Control, clear, only, page, refuse
 from routekey.errors import ExpressionError, bad_request, conflict
 from routekey.expressions.parameters import compile_request_mapping, compile_response_mapping
 from routekey.expressions.selection import compile_response_key, compile_selection
+from routekey.expressions.vtl.errors import TemplateError
+from routekey.expressions.vtl.template import compile_template
 from routekey.resources.integration import (
     MAX_TIMEOUT,
     MIN_TIMEOUT,
@@ -45,7 +47,8 @@ def _check(integration: Integration) -> None:
     kind = integration.integration_type
     if kind in ("HTTP", "HTTP_PROXY", "AWS") and not integration.integration_method:
         raise bad_request("Enumeration value for HttpMethod must be non-empty")
-    if integration.integration_method and integration.integration_method not in _METHODS:
+    methods = _METHODS if kind in ("AWS_PROXY", "MOCK") else _METHODS[:-1]
+    if integration.integration_method and integration.integration_method not in methods:
         raise bad_request(f"Invalid value for integrationMethod: {integration.integration_method}")
     if kind != "MOCK":
         _check_uri(integration)
@@ -68,6 +71,15 @@ def _check(integration: Integration) -> None:
         raise bad_request(f"Invalid value for templateSelectionExpression: {error}") from None
     for target, source in (integration.request_parameters or {}).items():
         _check_mapping(compile_request_mapping, target, source)
+    _check_templates("requestTemplates", integration.request_templates or {})
+
+
+def _check_templates(member: str, templates: Mapping[str, str]) -> None:
+    for key, text in templates.items():
+        try:
+            compile_template(text)
+        except TemplateError as error:
+            raise bad_request(f"Invalid mapping template specified in {member} '{key:.80}': {error}") from None
 
 
 def _check_uri(integration: Integration) -> None:
@@ -179,6 +191,7 @@ def _check_response(response: IntegrationResponse, siblings: list[IntegrationRes
         raise conflict(f"Integration response with key {key} already exists for this integration")
     for target, source in (response.response_parameters or {}).items():
         _check_mapping(compile_response_mapping, target, source)
+    _check_templates("responseTemplates", response.response_templates or {})
 
 
 async def _siblings(control: Control, call: Call) -> list[IntegrationResponse]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import datetime
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
@@ -37,6 +39,27 @@ class DeploymentCheck(Protocol):
         """CompileError when the data plane could not serve `snapshot`."""
 
 
+class Locks:
+    """Writes to one API come one after the other: names have to be unique, a deployment is a copy of many things."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def of(self, name: str) -> AsyncIterator[None]:
+        lock, users = self._held.get(name, (asyncio.Lock(), 0))
+        self._held[name] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            _, users = self._held[name]
+            if users == 1:
+                del self._held[name]
+            else:
+                self._held[name] = lock, users - 1
+
+
 @dataclass(slots=True)
 class Control:
     """What every operation works with."""
@@ -48,6 +71,7 @@ class Control:
     quotas: Quotas
     check: DeploymentCheck
     endpoint: Callable[[Call], str]  # the address that API answers show, without the API id
+    locks: Locks = field(default_factory=Locks)
 
     def now(self) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(int(self.clock.time()), datetime.UTC)
@@ -84,11 +108,8 @@ class Control:
 
 async def link_user(control: Control, link_id: str) -> Integration | None:
     """An integration that refers to the VPC link, if there is one."""
-    for api in await control.repository.all(Api):
-        for integration in await control.repository.all(Integration, api.api_id):
-            if integration.connection_id == link_id:
-                return integration
-    return None
+    integrations = await control.repository.all(Integration)
+    return next((each for each in integrations if each.connection_id == link_id), None)
 
 
 def only(members: Mapping[str, Any], kind: type[Resource]) -> dict[str, Any]:
@@ -153,7 +174,14 @@ def handlers(control: Control, modules: Sequence[ModuleType]) -> dict[str, Handl
 
 
 def _bound(control: Control, function: Function) -> Handler:
-    return lambda call: function(control, call)
+    if function.__name__.startswith(("get_", "list_")):
+        return lambda call: function(control, call)
+
+    async def alone(call: Call) -> Answer:
+        async with control.locks.of(call.get("apiId") or str(call.get("domainName", "")).lower()):
+            return await function(control, call)
+
+    return alone
 
 
 def service(

@@ -59,9 +59,8 @@ def _check_access_log(stage: Stage) -> None:
     problem = None
     if "\n" in form or "\r" in form:
         problem = "Access Log format must be single line"
-    elif "$context.requestId" not in form and "$context.extendedRequestId" not in form:
-        if "${context.requestId}" not in form and "${context.extendedRequestId}" not in form:
-            problem = "Access Log format must include either $context.requestId or $context.extendedRequestId "
+    elif not any(name in form.replace("{", "") for name in ("$context.requestId", "$context.extendedRequestId")):
+        problem = "Access Log format must include either $context.requestId or $context.extendedRequestId "
     elif len(form) > MAX_LOG_FORMAT:
         problem = f"Access Log format must not be longer than {MAX_LOG_FORMAT} characters"
     if problem:

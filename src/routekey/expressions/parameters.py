@@ -120,7 +120,7 @@ def _body(path: str) -> Callable[[str], str | None]:
 
     def value(body: str) -> str | None:
         try:
-            return _text(compiled.find(parse(body)))
+            return _text(compiled.get(parse(body)))
         except NotJson:
             return None
 

@@ -143,7 +143,7 @@ def _variable(name: str, response: bool) -> Variable:
 
 
 def _body_variable(path: Path) -> Variable:
-    find = path.find
+    find = path.get
 
     def value(document: Any, body: str, answer: Response | None) -> str:
         found = MISSING if document is MISSING else find(document)
@@ -190,7 +190,7 @@ def compile_response_key(key: str) -> Callable[[str], bool] | None:
     if len(key) >= 2 and key.startswith("/") and key.endswith("/"):
         try:
             pattern = re.compile(key[1:-1], re.DOTALL)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ExpressionError(f"Invalid value for integrationResponseKey: {key:.200} ({error})") from None
         return lambda value: pattern.fullmatch(value) is not None
     return lambda value: value == key

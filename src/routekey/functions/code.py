@@ -7,10 +7,12 @@ import base64
 import hashlib
 import io
 import os
+import re
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from routekey.errors import ApiError
@@ -57,23 +59,41 @@ class CodeStore:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def save(self, data: bytes) -> str:
-        """Keep a package; gives its digest."""
+        """Keep a package; gives its digest. It is unpacked at once, which shows whether it can be."""
         await asyncio.to_thread(check_zip, data)
         digest = sha256(data)
         where = key("code", digest)
-        if await self.store.get(where) is None:
-            await self.store.batch(chunks.writes(where, data))
+        try:
+            if not self._target(digest).exists():
+                await asyncio.to_thread(_unpack, data, self._target(digest))
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, ValueError) as error:
+            raise _invalid(
+                f"Could not unzip uploaded file ({error}). Please check your file, then try to upload again."
+            ) from None
+        await self.store.batch(chunks.writes(where, data))
         return digest
+
+    def _target(self, digest: str) -> Path:
+        return self.folder / base64.b64decode(digest).hex()[:32]
 
     async def load(self, digest: str) -> bytes | None:
         return await chunks.read(self.store, key("code", digest))
 
     async def discard(self, digest: str) -> None:
+        """Forget a package that nothing refers to; its folder stays until the next start, for those that run in it."""
         await self.store.batch(await chunks.deletes(self.store, key("code", digest)))
+
+    async def sweep(self) -> None:
+        """Remove the folders of packages that are not in the store any more."""
+        known = {self._target(unquote_digest(each)).name for each in await self.store.keys("code/")}
+        if self.folder.is_dir():
+            for entry in list(self.folder.iterdir()):
+                if entry.name not in known:
+                    await asyncio.to_thread(shutil.rmtree, entry, True)
 
     async def folder_of(self, digest: str) -> Path:
         """The folder that holds the package's files."""
-        target = self.folder / base64.b64decode(digest).hex()[:32]
+        target = self._target(digest)
         if target.exists():
             return target
         lock = self._locks.setdefault(digest, asyncio.Lock())
@@ -87,6 +107,11 @@ class CodeStore:
         return target
 
 
+def unquote_digest(stored: str) -> str:
+    """The digest in a key of the store."""
+    return re.sub("=([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), stored.removeprefix("code/"))
+
+
 def _unpack(data: bytes, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".unpacking-"))
@@ -98,7 +123,10 @@ def _unpack(data: bytes, target: Path) -> None:
                 path = package.extract(entry, work)
                 mode = (entry.external_attr >> 16) & 0o777
                 os.chmod(path, (mode or 0o644) | (0o700 if os.path.isdir(path) else 0o400))
-        os.replace(work, target)
+        if not target.exists():
+            os.replace(work, target)
+        else:
+            shutil.rmtree(work)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise

@@ -23,6 +23,9 @@ log = logging.getLogger("routekey.functions")
 
 INIT_SECONDS = 10.0
 MAX_LINE = 64 * 1024  # bytes of one log line
+READ = 64 * 1024  # bytes taken from the pipe at a time: others want their turn too
+DRAIN = 16  # reads, at most, to get what was printed before an answer
+MAX_LINES_A_SECOND = 2000  # that are logged; the rest is counted
 LOG_TAIL_LINES = 200
 # What the interpreter maps besides the function's own data, in MB: threads' stacks and the like.
 MEMORY_ALLOWANCE = 192
@@ -71,6 +74,7 @@ class Environment(asyncio.SubprocessProtocol):
         self._process: asyncio.SubprocessTransport | None = None
         self._pipe = -1
         self._partial = b""
+        self._second = self._lines = 0  # of its output
         self._deadline = 0.0
         self._current: Work | None = None  # until its outcome is known, whatever the Runtime API heard
 
@@ -116,7 +120,7 @@ class Environment(asyncio.SubprocessProtocol):
 
     def kill(self) -> None:
         """End the process and whatever it started."""
-        if self._process is not None:
+        if self._process is not None and self.state is not State.ENDED:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
@@ -134,10 +138,10 @@ class Environment(asyncio.SubprocessProtocol):
 
     def _answered(self, work: Work, outcome: Outcome) -> None:
         self._stop_timer()
-        self._read()  # what it printed before it answered belongs to this request
+        self._drain()  # what it printed before it answered belongs to this request
         self._current = None
         work.finish(outcome)
-        if self._process is not None:
+        if self.state is not State.ENDED:
             # It has to ask for more work; one that never does is of no use.
             self._timer = self.loop.call_later(INIT_SECONDS, self.kill)
 
@@ -157,7 +161,7 @@ class Environment(asyncio.SubprocessProtocol):
         self.kill()
 
     def _late(self, work: Work) -> None:
-        self._read()
+        self._drain()
         self._current = None
         message = f"RequestId: {work.request_id} Error: Task timed out after {self.function.timeout:.2f} seconds"
         work.finish(failure("Sandbox.Timedout", message))
@@ -165,10 +169,10 @@ class Environment(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         code = self._process.get_returncode() if self._process is not None else None
+        self.kill()  # whatever it has started and left behind
         self._stop_timer()
-        self._read()
-        if self._partial:
-            self._line(self._partial)
+        self._drain()
+        self.api.close()
         if self._pipe >= 0:
             self.loop.remove_reader(self._pipe)
             os.close(self._pipe)
@@ -187,11 +191,19 @@ class Environment(asyncio.SubprocessProtocol):
 
     # logs
 
-    def _read(self) -> None:
-        """Take what the process has printed so far."""
-        while self._pipe >= 0:
+    def _drain(self) -> None:
+        """Take what the process has printed until now, its last line too, whether or not that has an end."""
+        self._read(DRAIN)
+        line, self._partial = self._partial, b""
+        if line:
+            self._line(line)
+
+    def _read(self, times: int = 1) -> None:
+        for _ in range(times):
+            if self._pipe < 0:
+                return
             try:
-                data = os.read(self._pipe, 65536)
+                data = os.read(self._pipe, READ)
             except (BlockingIOError, InterruptedError):
                 return
             if not data:
@@ -204,6 +216,17 @@ class Environment(asyncio.SubprocessProtocol):
                 self._line(self._partial)
                 self._partial = b""
 
+    def _too_many(self) -> bool:
+        """Whether it has printed more lines this second than are logged."""
+        second = int(self.clock.monotonic())
+        if second != self._second:
+            if self._lines > MAX_LINES_A_SECOND:
+                data = {"function": self.function.function_name, "lines": self._lines - MAX_LINES_A_SECOND}
+                log.warning("a function prints too fast: lines are left out", extra={"data": data})
+            self._second, self._lines = second, 0
+        self._lines += 1
+        return self._lines > MAX_LINES_A_SECOND
+
     def _line(self, line: bytes) -> None:
         if line.startswith(b"LAMBDA_WARNING:"):
             return
@@ -211,6 +234,8 @@ class Environment(asyncio.SubprocessProtocol):
         if work is not None and work.log is not None:
             work.log.append(line)
             del work.log[:-LOG_TAIL_LINES]
+        if self._too_many():
+            return
         text = line.decode("utf-8", "replace").replace("\r", "\n").replace(_NBSP, " ").rstrip()
         if text:
             data = {"function": self.function.function_name}

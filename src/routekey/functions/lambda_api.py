@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
 import datetime
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +17,14 @@ import msgspec
 from routekey.clock import Clock
 from routekey.errors import ApiError
 from routekey.functions.code import sha256
+from routekey.functions.runtime_api import MAX_PAYLOAD
 from routekey.functions.service import Functions, invalid, missing
 from routekey.resources.base import ABSENT
 from routekey.resources.function import LATEST, Alias, Function, Policy
 from routekey.wire import restjson
 from routekey.wire.http import Headers
 from routekey.wire.model import Operation, Service
-from routekey.wire.service import Answer, Call, Handler, RestService
+from routekey.wire.service import REQUEST_ID, Answer, Call, Handler, RestService
 
 CODE_FOLDER_BUCKET = "routekey-folder"  # S3Bucket of code that is run straight from the folder in S3Key
 MAX_EVENT = 1024 * 1024  # bytes of an asynchronous invocation's payload
@@ -37,6 +42,7 @@ class LambdaApi:
         self.functions = functions
         self.repository = functions.repository
         self.clock = clock
+        self._lock = asyncio.Lock()
 
     def service(self, model: Service) -> RestService:
         """The Lambda API over `model`; each method named after an operation carries it out."""
@@ -44,7 +50,7 @@ class LambdaApi:
         for name in dir(self):
             operation = "".join(word.capitalize() for word in name.split("_"))
             if operation in model.operations and not name.startswith("_"):
-                handlers[operation] = getattr(self, name)
+                handlers[operation] = getattr(self, name) if _reads(operation) else self._alone(getattr(self, name))
 
         def headers() -> Headers:
             return [("x-amzn-RequestId", self.functions.ids.uuid())]
@@ -65,6 +71,15 @@ class LambdaApi:
 
         failure = ApiError(500, "ServiceException", "Internal server error", {"Type": "Service"})
         return RestService(model, handlers, request_headers=headers, absent=absent, fault=fault, failure=failure)
+
+    def _alone(self, handler: Handler) -> Handler:
+        """Writes one after the other: versions, packages and policies are read before they are written."""
+
+        async def run(call: Call) -> Answer:
+            async with self._lock:
+                return await handler(call)
+
+        return run
 
     # functions
 
@@ -214,6 +229,8 @@ class LambdaApi:
 
     async def delete_function(self, call: Call) -> Answer:
         name, qualifier = self.functions.parse(call["FunctionName"], call.get("Qualifier"))
+        if call.get("Qualifier") == LATEST:
+            raise invalid("$LATEST version cannot be deleted without deleting the function.")
         if qualifier != LATEST:
             version = await self.functions.resolve(name, qualifier)
             used = [
@@ -262,14 +279,20 @@ class LambdaApi:
         newest = max(versions, key=lambda each: int(each.version), default=None)
         if newest is not None and _same(newest, function):
             return newest
+        number = 1 + function.last_version
+        await self._update_quietly(function, number)
         version: Function = msgspec.structs.replace(
             function,
-            version=str(1 + (int(newest.version) if newest else 0)),
+            version=str(number),
             description=function.description if description is None else description,
             revision_id=self.functions.ids.uuid(),
         )
         await self.repository.add(version)
         return version
+
+    async def _update_quietly(self, function: Function, number: int) -> None:
+        """Note the newest version's number, which is never given again; the function itself is as before."""
+        await self.repository.replace(function, lambda stored: msgspec.structs.replace(stored, last_version=number))
 
     async def list_versions_by_function(self, call: Call) -> Answer:
         function = await self._latest(call)
@@ -440,8 +463,11 @@ class LambdaApi:
             if len(payload) > MAX_EVENT:
                 message = f"{len(payload)} byte payload is too large for the Event invocation type (limit {MAX_EVENT})"
                 raise ApiError(413, "RequestTooLargeException", message, {"Type": "User"})
-            await self.functions.invoke_later(name, qualifier, payload)
-            return {"StatusCode": 202}
+            request_id = await self.functions.invoke_later(name, qualifier, payload)
+            return {"StatusCode": 202, REQUEST_ID: request_id}
+        if len(payload) > MAX_PAYLOAD:
+            message = f"{len(payload)} byte payload is too large for the RequestResponse invocation type (limit {MAX_PAYLOAD})"
+            raise ApiError(413, "RequestTooLargeException", message, {"Type": "User"})
         invoked = await self.functions.invoke(
             name,
             qualifier,
@@ -454,6 +480,7 @@ class LambdaApi:
             "Payload": invoked.outcome.payload,
             "X-Amz-Executed-Version": invoked.version,
             "X-Amz-Log-Result": invoked.log,
+            REQUEST_ID: invoked.request_id,
         }
         if invoked.outcome.error is not None:
             answer["X-Amz-Function-Error"] = "Unhandled"
@@ -464,15 +491,19 @@ class LambdaApi:
         return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}+0000"
 
 
-def _client_context(text: str | None) -> str | None:
-    import base64
-    import binascii
+def _reads(operation: str) -> bool:
+    return operation == "Invoke" or operation.startswith(("Get", "List"))
 
+
+def _client_context(text: str | None) -> str | None:
     if not text:
         return None
     try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, ValueError):
+        value = json.loads(base64.b64decode(text, validate=True))
+        if not isinstance(value, dict):
+            raise ValueError
+        return json.dumps(value)  # one line of ASCII, fit for a header
+    except (binascii.Error, ValueError, RecursionError):
         raise ApiError(
             400,
             "InvalidRequestContentException",

@@ -35,6 +35,7 @@ class Pool:
         self._idle: list[Environment] = []  # the one used last is used next, so that the others can end
         self._all: set[Environment] = set()
         self._queue: deque[Work] = deque()
+        self._waiting = 0  # of the queue, those whose caller has not given up
         self._tasks: set[asyncio.Task[None]] = set()
         self._retired = False  # what waits is still served, nothing is kept for more
         self._closed = False
@@ -44,16 +45,36 @@ class Pool:
         if self._idle:
             self._idle.pop().invoke(work)
             return
-        if len(self._queue) >= self.limits.queue:
+        if self._waiting >= self.limits.queue:
             raise Throttled(
-                f"{len(self._queue)} invocations wait for one of {self.limits.environments} environments of {self.name}"
+                f"{self._waiting} invocations wait for one of {self.limits.environments} environments of {self.name}"
             )
         self._queue.append(work)
+        self._waiting += 1
+        work.done.add_done_callback(lambda _: self._left(work))
+        work.waiting = True
         self._grow()
+
+    def _left(self, work: Work) -> None:
+        """A work is over: one that still waited was given up by its caller."""
+        if work.waiting:
+            work.waiting = False
+            self._waiting -= 1
+            if len(self._queue) > 2 * self._waiting + 16:
+                self._queue = deque(each for each in self._queue if not each.done.done())
+
+    def _take(self) -> Work | None:
+        while self._queue:
+            work = self._queue.popleft()
+            if not work.done.done():
+                work.waiting = False
+                self._waiting -= 1
+                return work
+        return None
 
     def _grow(self) -> None:
         starting = sum(environment.state is State.STARTING for environment in self._all)
-        while starting < len(self._queue) and len(self._all) < self.limits.environments and not self._closed:
+        while starting < self._waiting and len(self._all) < self.limits.environments and not self._closed:
             starting += 1
             environment = self._make(self._changed)
             self._all.add(environment)
@@ -64,7 +85,7 @@ class Pool:
     async def _start(self, environment: Environment) -> None:
         try:
             await environment.start()
-        except OSError as error:
+        except Exception as error:
             log.error("a function does not start", extra={"data": {"function": self.name, "error": str(error)}})
             environment.init_outcome = failure("Runtime.InvalidEntrypoint", f"Error: {error}")
             environment.state = State.ENDED
@@ -82,23 +103,19 @@ class Pool:
             self._grow()
 
     def _assign(self, environment: Environment) -> None:
-        while self._queue:
-            work = self._queue.popleft()
-            if not work.done.done():  # its caller may have given up
-                environment.invoke(work)
-                return
-        if self._retired:
+        work = self._take()
+        if work is not None:
+            environment.invoke(work)
+        elif self._retired:
             environment.kill()
         else:
             self._idle.append(environment)
 
     def _refuse(self, outcome: Outcome) -> None:
         """An environment that could not be initialised answers for one of those that waited for it."""
-        while self._queue:
-            work = self._queue.popleft()
-            if not work.done.done():
-                work.finish(outcome)
-                return
+        work = self._take()
+        if work is not None:
+            work.finish(outcome)
 
     def reap(self, now: float) -> None:
         """End environments that nobody has used for a while."""

@@ -13,6 +13,7 @@ class Guardian:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
 
     def watch(self, group: int) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -24,9 +25,13 @@ class Guardian:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            for known in self._groups:  # one that was killed itself has a successor
+                self._tell(f"+{known}\n")
+        self._groups.add(group)
         self._tell(f"+{group}\n")
 
     def forget(self, group: int) -> None:
+        self._groups.discard(group)
         self._tell(f"-{group}\n")
 
     def _tell(self, line: str) -> None:
@@ -37,8 +42,8 @@ class Guardian:
 
     def close(self) -> None:
         """Let it kill what is left, and end."""
-        if self._process is not None and self._process.stdin is not None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
-            self._process.wait(5)
-            self._process = None
+                process.stdin.close()
+            process.wait(5)

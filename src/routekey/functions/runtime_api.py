@@ -34,6 +34,7 @@ class Work:
     client_context: str | None = None
     trace_id: str = ""
     done: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waiting: bool = False  # in a queue for an environment
     log: list[bytes] | None = None  # its last lines, where the caller asked for them
 
     def finish(self, outcome: Outcome) -> None:
@@ -62,6 +63,12 @@ class RuntimeApi:
         self._next: asyncio.Future[Work] | None = None
         self.current: Work | None = None
 
+    def close(self) -> None:
+        """The environment is gone: what waits for work gets none."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
     def give(self, work: Work) -> None:
         """Hand `work` to the environment, which is waiting for it."""
         assert self._next is not None
@@ -77,6 +84,8 @@ class RuntimeApi:
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         path = request.path
+        if request.header("origin") or request.host != "127.0.0.1":
+            return HttpResponse(403)  # a web page, not the function's runtime client
         if request.method == "GET" and path == PREFIX + "invocation/next":
             return await self._wait()
         if request.method == "POST" and path == PREFIX + "init/error":
@@ -87,6 +96,8 @@ class RuntimeApi:
         return HttpResponse(404, [("Content-Type", "application/json")], b'{"errorType":"InvalidPath"}')
 
     async def _wait(self) -> HttpResponse:
+        if self._next is not None:
+            return HttpResponse(400, [("Content-Type", "application/json")], b'{"errorType":"AlreadyWaiting"}')
         self._next = asyncio.get_running_loop().create_future()
         waiting = self._next
         self._ready()

@@ -15,6 +15,8 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 PREFIX = "/2018-06-01/runtime/"
@@ -100,9 +102,11 @@ class Client:
         self.connection = http.client.HTTPConnection(address)
 
     def post(self, path: str, body: bytes, kind: str = "") -> None:
+        sys.stdout.flush()  # what was printed belongs to this invocation
+        sys.stderr.flush()
         headers = {"Content-Type": "application/json"}
         if kind:
-            headers["Lambda-Runtime-Function-Error-Type"] = kind
+            headers["Lambda-Runtime-Function-Error-Type"] = kind.encode("ascii", "replace").decode()
         self.connection.request("POST", PREFIX + path, body, headers)
         response = self.connection.getresponse()
         response.read()
@@ -113,6 +117,9 @@ class Client:
         self.connection.request("GET", PREFIX + "invocation/next")
         response = self.connection.getresponse()
         body = response.read()
+        trace = response.getheader("Lambda-Runtime-Trace-Id")
+        if trace:
+            os.environ["_X_AMZN_TRACE_ID"] = trace
         text = response.getheader("Lambda-Runtime-Client-Context")
         custom = json.loads(text) if text else None
         return (
@@ -120,7 +127,9 @@ class Client:
                 response.getheader("Lambda-Runtime-Aws-Request-Id") or "",
                 response.getheader("Lambda-Runtime-Invoked-Function-Arn") or "",
                 int(response.getheader("Lambda-Runtime-Deadline-Ms") or 0),
-                ClientContext(custom.get("custom"), custom.get("env"), custom.get("client")) if custom else None,
+                ClientContext(custom.get("custom"), custom.get("env"), _client(custom.get("client")))
+                if custom
+                else None,
             ),
             body,
         )
@@ -128,7 +137,7 @@ class Client:
 
 def main() -> None:
     sys.path.insert(0, os.getcwd())
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
     client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
     handler_name = sys.argv[1] if len(sys.argv) > 1 else os.environ["_HANDLER"]
     request_id = ""
@@ -168,7 +177,11 @@ def main() -> None:
         try:
             answer = handler(json.loads(event), context)
             try:
-                body = json.dumps(answer, ensure_ascii=False).encode()
+                body = (
+                    answer
+                    if isinstance(answer, bytes)
+                    else json.dumps(answer, ensure_ascii=False, default=_plain).encode()
+                )
             except (TypeError, ValueError) as error:
                 raise MarshalError(f"Unable to marshal response: {error}") from error
         except MarshalError as error:
@@ -191,7 +204,17 @@ def main() -> None:
 
 
 class MarshalError(Exception):
-    pass
+    """An answer that has no JSON form."""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _client(value: object) -> object:
+    return SimpleNamespace(**value) if isinstance(value, dict) else value
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _REFERENCE = re.compile(
     r"(?P<name>[A-Za-z0-9_-]{1,64})(?::(?P<qualifier>\$LATEST|[A-Za-z0-9_-]{1,128}))?"
 )
 PRELOAD = Path(__file__).with_name("preload")
+MAX_RESOLVED = 10_000  # names and qualifiers
 MAX_EVENTS = 1024  # asynchronous invocations that wait or run
 EVENT_DELAYS = (0.0, 60.0, 120.0)  # seconds before each attempt at an asynchronous invocation
 
@@ -69,6 +70,7 @@ class Functions:
     _retired: list[Pool] = field(default_factory=list)
     _resolved: dict[tuple[str, str], Function] = field(default_factory=dict)
     _programs: dict[str, Path] = field(default_factory=dict)
+    _generation: int = 0  # of what is known of functions: what was read before a change is not kept
     _events: set[asyncio.Task[None]] = field(default_factory=set)
 
     def open(self) -> None:
@@ -78,13 +80,12 @@ class Functions:
 
     async def _changed(self, _: Sequence[Change]) -> None:
         """Forget what was looked up; pools of versions that changed end after what they do."""
+        self._generation += 1
         self._resolved.clear()
-        for (name, version), (revision, pool) in list(self._pools.items()):
+        for (name, version), (revision, _pool) in list(self._pools.items()):
             known = await self.repository.find(Function, name, version)
             if known is None or known.revision_id != revision:
-                del self._pools[name, version]
-                pool.retire()
-                self._retired.append(pool)
+                self._retire((name, version))
 
     # finding
 
@@ -102,14 +103,15 @@ class Functions:
         function = self._resolved.get((name, qualifier))
         if function is not None:
             return function
+        generation = self._generation
         version = qualifier
-        if qualifier != LATEST and not qualifier.isdigit():
+        if qualifier != LATEST and not qualifier.isdecimal():
             alias = await self.repository.find(Alias, name, qualifier)
             version = alias.function_version if alias is not None else ""
         found = await self.repository.find(Function, name, version) if version else None
         if found is None:
             raise missing(self.region.function(name, "" if qualifier == LATEST else qualifier))
-        if len(self._resolved) < 10_000:
+        if generation == self._generation and len(self._resolved) < MAX_RESOLVED:
             self._resolved[name, qualifier] = found
         return found
 
@@ -129,7 +131,7 @@ class Functions:
 
         ResourceNotFoundException when there is no such function, TooManyRequestsException when too many wait.
         """
-        function = await self.resolve(name, qualifier)
+        function, pool = await self._pool(name, qualifier)
         work = Work(
             request_id or self.ids.uuid(),
             payload,
@@ -139,7 +141,7 @@ class Functions:
             log=[] if tail else None,
         )
         try:
-            (await self._pool(function)).submit(work)
+            pool.submit(work)
         except Throttled as error:
             raise ApiError(429, "TooManyRequestsException", f"Rate Exceeded. {error}", {"Type": "User"}) from None
         outcome = await work.done
@@ -183,22 +185,45 @@ class Functions:
 
     # environments
 
-    async def _pool(self, function: Function) -> Pool:
-        at = function.function_name, function.version
-        known = self._pools.get(at)
-        if known is not None and known[0] == function.revision_id:
-            return known[1]
-        program = await self._program(function)
-        known = self._pools.get(at)  # another caller may have made it meanwhile
-        if known is not None and known[0] == function.revision_id:
-            return known[1]
+    async def _pool(self, name: str, qualifier: str) -> tuple[Function, Pool]:
+        """The version that is asked for, and the environments of just that revision of it."""
+        while True:
+            function = await self.resolve(name, qualifier)
+            at = function.function_name, function.version
+            known = self._pools.get(at)
+            if known is not None and known[0] == function.revision_id:
+                return function, known[1]
+            generation = self._generation
+            try:
+                program = await self._program(function)
+            except FileNotFoundError as error:
+                if generation == self._generation:
+                    raise ApiError(502, "InvalidZipFileException", str(error), {"Type": "User"}) from None
+                continue  # it was updated meanwhile
+            if generation == self._generation and self._pools.get(at) is known:
+                return function, self._open_pool(function, program)
 
+    def _open_pool(self, function: Function, program: Program) -> Pool:
         def make(changed: Callable[[Environment], None]) -> Environment:
             return Environment(function, program, self.deadlines, self.guardian, changed)
 
+        at = function.function_name, function.version
+        self._retire(at)
         pool = Pool(function.function_name, self.limits, make)
         self._pools[at] = function.revision_id, pool
         return pool
+
+    def _retire(self, at: tuple[str, str]) -> None:
+        known = self._pools.pop(at, None)
+        if known is not None:
+            known[1].retire()
+            self._retired.append(known[1])
+
+    def retire_all(self) -> None:
+        """What functions are told at their start has changed: the next invocation gets a new environment."""
+        self._generation += 1
+        for at in list(self._pools):
+            self._retire(at)
 
     async def _program(self, function: Function) -> Program:
         if isinstance(function.code_folder, str):
@@ -255,8 +280,10 @@ class Functions:
     def reap(self) -> None:
         """End environments that have been idle for long, and forget pools that are empty."""
         now = self.deadlines.clock.monotonic()
-        for _, pool in self._pools.values():
+        for at, (_, pool) in list(self._pools.items()):
             pool.reap(now)
+            if pool.empty:
+                del self._pools[at]
         self._retired = [pool for pool in self._retired if not pool.empty]
 
     async def close(self) -> None:
@@ -265,7 +292,7 @@ class Functions:
         for pool in [*(pool for _, pool in self._pools.values()), *self._retired]:
             pool.close()
         for _ in range(100):
-            if all(pool.empty for _, pool in self._pools.values()):
+            if all(pool.empty for pool in [*(pool for _, pool in self._pools.values()), *self._retired]):
                 break
             await asyncio.sleep(0.02)
         with contextlib.suppress(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from routekey.errors import CompileError
 from routekey.gateway.compile import compile_api
@@ -28,13 +28,15 @@ Gone = Callable[["StageHandle", bool], None]
 class StageHandle:
     """One stage as connections hold it: `current` is swapped whole, what runs on the old value finishes on it."""
 
-    __slots__ = ("api_id", "current", "name", "users")
+    __slots__ = ("api_id", "current", "gone", "lock", "name", "users")
 
     def __init__(self, api_id: str, name: str) -> None:
         self.api_id = api_id
         self.name = name
         self.current: CompiledApi | None = None
-        self.users = 0  # open connections
+        self.users = 0  # connections, those that are still held in their handshake too
+        self.gone = False  # deleted, with whatever still holds it
+        self.lock = asyncio.Lock()
 
 
 class Catalog:
@@ -60,6 +62,9 @@ class Catalog:
                 self._loading[api_id, name] = task
                 task.add_done_callback(lambda _: self._loading.pop((api_id, name), None))
             handle = await asyncio.shield(task)
+        if handle is not None and handle.current is None:
+            async with handle.lock:  # somebody may be reading it
+                pass
         return handle if handle is not None and handle.current is not None else None
 
     async def knows(self, api_id: str) -> bool:
@@ -70,9 +75,10 @@ class Catalog:
 
     async def _load(self, api_id: str, name: str) -> StageHandle | None:
         handle = StageHandle(api_id, name)
+        self._stages[api_id, name] = handle  # before it is read, so that a change meanwhile is not missed
         if not await self._refresh(handle):
+            self._stages.pop((api_id, name), None)
             return None
-        self._stages[api_id, name] = handle
         if len(self._stages) > MAX_STAGES:
             unused = next((at for at, each in self._stages.items() if not each.users and each is not handle), None)
             if unused is not None:
@@ -81,6 +87,10 @@ class Catalog:
 
     async def _refresh(self, handle: StageHandle) -> bool:
         """Bring `handle` up to what the store says; False when the stage is gone."""
+        async with handle.lock:
+            return await self._read(handle)
+
+    async def _read(self, handle: StageHandle) -> bool:
         stage = await self.repository.find(Stage, handle.api_id, handle.name)
         if stage is None:
             return False
@@ -109,6 +119,7 @@ class Catalog:
         for handle in [each for each in self._stages.values() if key(Stage.collection, each.api_id, each.name) in seen]:
             if not await self._refresh(handle):
                 self._stages.pop((handle.api_id, handle.name), None)
+                handle.gone = True
                 self.gone(handle, not await self.knows(handle.api_id))
 
 
@@ -118,6 +129,8 @@ class Domains:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self._mappings: dict[str, dict[str, ApiMapping]] = {}
+        self._lock = asyncio.Lock()
+        self.changed: Callable[[], Awaitable[None]] | None = None  # told when domains came or went
         self._unwatch = [
             repository.store.watch(kind.collection + "/", self._changed) for kind in (DomainName, ApiMapping)
         ]
@@ -127,6 +140,10 @@ class Domains:
             unwatch()
 
     async def load(self) -> None:
+        async with self._lock:
+            await self._load()
+
+    async def _load(self) -> None:
         mappings: dict[str, dict[str, ApiMapping]] = {}
         for domain in await self.repository.all(DomainName):
             found = await self.repository.all(ApiMapping, domain.domain_name)
@@ -134,7 +151,10 @@ class Domains:
         self._mappings = mappings
 
     async def _changed(self, _: Sequence[Change]) -> None:
+        before = self.names
         await self.load()
+        if self.changed is not None and before != self.names:
+            await self.changed()
 
     @property
     def names(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from routekey.eager import start
 from routekey.wire.http import Socket
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ class Connection:
     """Who is connected, since when, and how to reach them. Receives the socket's events."""
 
     __slots__ = (
-        "connected", "connected_at", "domain_name", "full_since", "id", "in_flight", "last_active",
+        "connected", "connected_at", "domain_name", "full_since", "id", "in_flight", "last_active", "last_data",
         "pipeline", "socket", "source_ip", "stage", "timer_slot", "user_agent",
     )  # fmt: skip
 
@@ -45,21 +44,21 @@ class Connection:
         self.timer_slot = 0
         clock = pipeline.clock
         self.connected_at: int = int(clock.time() * 1000)  # milliseconds since 1970
-        self.connected = self.last_active = clock.monotonic()
+        self.connected = self.last_active = self.last_data = clock.monotonic()
 
     # SocketHandler
 
     def opened(self, socket: Socket) -> None:
         self.socket = socket
-        self.connected = self.last_active = self.pipeline.clock.monotonic()
+        self.connected = self.last_active = self.last_data = self.pipeline.clock.monotonic()
         self.pipeline.opened(self)
 
     def received(self, data: str | bytes) -> None:
-        self.last_active = self.pipeline.clock.monotonic()
+        self.last_active = self.last_data = self.pipeline.clock.monotonic()
         self.in_flight += 1
         if self.in_flight >= self.pipeline.quotas.in_flight and self.socket is not None:
             self.socket.pause()
-        start(self.pipeline.message(self, str(data)))
+        self.pipeline.tasks.start(self.pipeline.message(self, str(data)))
 
     def finished(self) -> None:
         """One message has run its course."""
@@ -71,7 +70,7 @@ class Connection:
         self.last_active = self.pipeline.clock.monotonic()
 
     def closed(self, code: int, reason: str) -> None:
-        start(self.pipeline.disconnect(self, code, reason))
+        self.pipeline.tasks.start(self.pipeline.disconnect(self, code, reason))
 
     # outbound
 
@@ -84,14 +83,17 @@ class Connection:
         now = self.pipeline.clock.monotonic()
         # Its length in characters is enough of a measure, and costs nothing.
         if socket.buffered() + len(text) > quotas.send_buffer:
-            if not self.full_since:
-                self.full_since = now
-                self.pipeline.hurry(self, now + quotas.slow_client)
             return False
         self.full_since = 0.0
-        self.last_active = now
+        self.last_active = self.last_data = now
         socket.send(text)
         return True
+
+    def reply_dropped(self) -> None:
+        """An answer found the buffer full: the client has a while to read, then it is closed (C-25)."""
+        if not self.full_since:
+            self.full_since = self.pipeline.clock.monotonic()
+            self.pipeline.hurry(self, self.deadline)
 
     def close(self, code: int, reason: str) -> None:
         if self.socket is not None:

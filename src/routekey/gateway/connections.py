@@ -15,14 +15,10 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         self._open[connection.id] = connection
-        connection.stage.users += 1
 
     def remove(self, connection: Connection) -> bool:
         """Whether it was open until now."""
-        if self._open.pop(connection.id, None) is None:
-            return False
-        connection.stage.users -= 1
-        return True
+        return self._open.pop(connection.id, None) is not None
 
     def find(self, connection_id: str) -> Connection | None:
         return self._open.get(connection_id)

@@ -51,7 +51,11 @@ class DataPlane:
             source_ip=request.source_ip,
             user_agent=agents[-1] if agents else None,
         )
-        return await self.pipeline.connect(connection, api, request)
+        handle.users += 1
+        verdict = await self.pipeline.connect(connection, api, request)
+        if isinstance(verdict, HttpResponse):
+            handle.users -= 1
+        return verdict
 
     def refusal(self, status: int, message: str) -> HttpResponse:
         """A refusal before there is a connection id (spec 2.4)."""

@@ -17,10 +17,14 @@ MESSAGE = "MESSAGE"
 DISCONNECT = "DISCONNECT"
 
 
+_NO_PARAMS: dict[str, dict[str, str]] = {"path": {}, "querystring": {}, "header": {}}
+
+
 class Invocation:
     """Ids and times are made when something first asks for them: most messages never do."""
 
     __slots__ = (
+        "_context",
         "_message_id", "_query", "_request_id", "_time", "api", "body", "connection", "disconnect", "event_type",
         "request", "route_key", "status",
     )  # fmt: skip
@@ -37,6 +41,7 @@ class Invocation:
         self._request_id: str | None = None
         self._message_id: str | None = None
         self._time: float | None = None
+        self._context: dict[str, Any] | None = None
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -82,6 +87,40 @@ class Invocation:
 
     def query_values(self, name: str) -> Sequence[str]:
         return self.query.get(name, ())
+
+    @property
+    def params(self) -> dict[str, dict[str, str]]:
+        """What `$input.params()` gives: the handshake's headers and query, empty for messages."""
+        if self.request is None:
+            return _NO_PARAMS
+        return {
+            "path": {},
+            "querystring": {name: values[-1] for name, values in self.query.items()},
+            "header": dict(self.request.headers),
+        }
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """`$context`, made when a template first asks for it; the response's template sees what the request's set."""
+        if self._context is None:
+            context: dict[str, Any] = {}
+            for name, reader in CONTEXT.items():
+                value = reader(self)
+                if value is not None:
+                    group, _, member = name.partition(".")
+                    if member:
+                        context.setdefault(group, {})[member] = value
+                    else:
+                        context[name] = value
+            context["requestOverride"] = {"header": {}, "path": {}, "querystring": {}}
+            context["responseOverride"] = {"header": {}}
+            self._context = context
+        return self._context
+
+    def override(self, name: str) -> dict[str, Any]:
+        """What templates set under `$context.requestOverride` or `responseOverride`; empty where none ran."""
+        value = self._context.get(name) if self._context is not None else None
+        return value if isinstance(value, dict) else {}
 
     def context_value(self, name: str) -> object:
         reader = CONTEXT.get(name)

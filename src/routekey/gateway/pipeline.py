@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from routekey.clock import Clock, Deadlines
+from routekey.eager import Tasks
 from routekey.errors import GatewayError, ResponseType
 from routekey.gateway.catalog import StageHandle
 from routekey.gateway.compiled import CompiledApi, CompiledRoute
@@ -34,6 +35,8 @@ class Pipeline:
         self.quotas = quotas
         self.deadlines = deadlines
         self.connections = connections
+        self.tasks = Tasks()
+        self.stopping = False
         self.connects = TokenBucket(clock, quotas.connect_rate, quotas.connect_burst)
 
     # connect
@@ -52,14 +55,22 @@ class Pipeline:
             if api.connect.integration is None:
                 return self._accept(connection, request, [])
             result = await api.connect.integration.invoke(invocation)
+            if result.status < 200:
+                raise GatewayError(ResponseType.BAD_PROXY_RESULT, f"status {result.status} is no answer to a handshake")
+            if connection.stage.gone:
+                raise GatewayError(ResponseType.FORBIDDEN, "the stage was deleted meanwhile")
         except GatewayError as error:
             self._log_failure(invocation, error)
             return self._refuse(invocation, error)
+        except Exception:
+            log.exception("a handshake failed", extra={"data": self._where(connection)})
+            return self._refuse(invocation, GatewayError(ResponseType.API_CONFIGURATION_ERROR, ""))
         if 200 <= result.status < 300:
             return self._accept(connection, request, result.headers)
         log.info("refused", extra={"data": {**self._where(connection), "status": result.status}})
         headers = [pair for pair in result.headers if pair[0].lower() not in _HOP]
-        return HttpResponse(result.status, headers, result.body.encode())
+        body = b"" if result.status in (204, 304) else result.body
+        return HttpResponse(result.status, headers, body)
 
     def _check(self, route: CompiledRoute, invocation: Invocation) -> None:
         if route.unavailable:
@@ -86,6 +97,9 @@ class Pipeline:
     def opened(self, connection: Connection) -> None:
         """The 101 is sent: from now on the connection can be addressed."""
         self.connections.add(connection)
+        if self.stopping:
+            connection.close(1001, "Going away")
+            return
         self.deadlines.add(connection, connection.deadline)
         log.info("connected", extra={"data": {**self._where(connection), "from": connection.source_ip}})
 
@@ -117,6 +131,7 @@ class Pipeline:
             failure = GatewayError(ResponseType.API_CONFIGURATION_ERROR, "an error of the gateway itself")
             text = error_frame(invocation, failure)
         if text and not connection.send(text):
+            connection.reply_dropped()
             log.warning("a reply is dropped: the client does not read", extra={"data": self._where(connection)})
         connection.finished()
 
@@ -132,15 +147,18 @@ class Pipeline:
 
     def _fitting(self, result: IntegrationResult) -> str:
         limit = self.quotas.max_message
-        if len(result.body) * 4 > limit and len(result.body.encode()) > limit:
+        if len(result.body) > limit:
             raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"the answer is longer than {limit} bytes")
-        return result.body
+        if result.body_fault is not None:
+            raise GatewayError(ResponseType.BAD_PROXY_RESULT, result.body_fault)
+        return result.body.decode("utf-8", "replace")
 
     # disconnect
 
     async def disconnect(self, connection: Connection, code: int, reason: str) -> None:
         """After a close, whoever closed: the $disconnect route, once, as far as it goes (spec 2.8)."""
         self.deadlines.remove(connection)
+        connection.stage.users -= 1
         if not self.connections.remove(connection):
             return
         log.info("disconnected", extra={"data": {**self._where(connection), "code": code, "reason": reason}})

@@ -99,11 +99,11 @@ class Management:
         return HttpResponse(200, self._headers())
 
     def _get(self, connection: Connection, request: HttpRequest) -> HttpResponse:
-        idle = connection.last_active - connection.connected
+        active = connection.last_data - connection.connected
         document = {
             "connectedAt": _iso(connection.connected_at / 1000),
             "identity": {"sourceIp": connection.source_ip, "userAgent": connection.user_agent or ""},
-            "lastActiveAt": _iso(connection.connected_at / 1000 + idle),
+            "lastActiveAt": _iso(connection.connected_at / 1000 + active),
         }
         headers = [*self._headers(), ("Content-Type", "application/json")]
         return HttpResponse(200, headers, msgspec.json.encode(document))

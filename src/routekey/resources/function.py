@@ -32,6 +32,7 @@ class Function(Resource, frozen=True, kw_only=True, rename="pascal"):
     code_folder: str | Maybe = ABSENT  # code that is run where it lies
     last_modified: str
     revision_id: str
+    last_version: int = 0  # the newest number that was given to a version of it
     package_type: str = "Zip"
     architectures: list[str] = field(default_factory=lambda: ["x86_64"])
     layers: list[str] = field(default_factory=list)

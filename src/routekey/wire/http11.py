@@ -14,7 +14,7 @@ from typing import Any, cast
 import httptools
 
 from routekey.clock import Deadlines
-from routekey.eager import start
+from routekey.eager import Tasks
 from routekey.wire.http import (
     Endpoint,
     Headers,
@@ -41,9 +41,10 @@ def accept_key(key: str) -> str:
 class HttpConnection(asyncio.Protocol):
     """Reads requests, asks the endpoint, writes answers in order; becomes a WebSocket on upgrade."""
 
-    def __init__(self, endpoint: Endpoint, deadlines: Deadlines, lost: Callable[[], None]) -> None:
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines, tasks: Tasks, lost: Callable[[], None]) -> None:
         self.endpoint = endpoint
         self.deadlines = deadlines
+        self.tasks = tasks
         self.lost = lost
         self.timer_slot = 0
         self.parser: Any = httptools.HttpRequestParser(self)
@@ -185,7 +186,7 @@ class HttpConnection(asyncio.Protocol):
         if self.waiting:
             self.busy = True
             request = self.waiting.popleft()
-            start(self._upgrade(request) if _is_upgrade(request) else self._answer(request))
+            self.tasks.start(self._upgrade(request) if _is_upgrade(request) else self._answer(request))
         elif self.refused is not None:
             response, self.refused = self.refused, None
             self.last = True

@@ -10,6 +10,7 @@ import ssl
 import sys
 
 from routekey.clock import Deadlines
+from routekey.eager import Tasks
 from routekey.wire.http import Endpoint
 from routekey.wire.http11 import HttpConnection
 
@@ -62,6 +63,7 @@ class Listener:
         self.open = 0
         self.paused = False
         self.closed = True  # until it listens
+        self.tasks = Tasks()  # requests under way
         self._silent: dict[_Silent, None] = {}
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -142,7 +144,7 @@ class Listener:
         self.loop.remove_reader(silent.sock.fileno())
 
     def _adopt(self, sock: socket.socket, first: bytes) -> None:
-        connection = HttpConnection(self.endpoint, self.deadlines, self._lost)
+        connection = HttpConnection(self.endpoint, self.deadlines, self.tasks, self._lost)
         if first == b"\x16":
             if self.context is None:
                 log.info("a client speaks TLS, and this gateway was started with --tls off")

@@ -183,6 +183,7 @@ def encode(operation: Operation, result: Mapping[str, Any], headers: Headers) ->
     if shape is None or status == 204:
         return HttpResponse(status, headers, b"")
     body: Members = {}
+    payload = b""
     for member in shape.members.values():
         value = result.get(member.wire, result.get(member.name))
         if value is None:
@@ -194,11 +195,10 @@ def encode(operation: Operation, result: Mapping[str, Any], headers: Headers) ->
         elif shape.payload == member.name:
             headers.append(("Content-Type", "application/json"))
             payload = value if isinstance(value, bytes) else msgspec.json.encode(plain(member, value))
-            return HttpResponse(status, headers, payload)
         else:
             body[member.wire] = plain(member, value)
     if shape.payload is not None:
-        return HttpResponse(status, headers, b"")
+        return HttpResponse(status, headers, payload)
     headers.append(("Content-Type", "application/json"))
     return HttpResponse(status, headers, msgspec.json.encode(body))
 

@@ -14,6 +14,7 @@ from routekey.wire.model import Operation, Service
 
 log = logging.getLogger("routekey.control")
 
+REQUEST_ID = "x-amzn-RequestId"  # a handler's answer may say which one it has
 MAX_ERROR = 2000  # characters of an error message that quotes what the caller sent
 
 
@@ -74,8 +75,11 @@ class RestService:
                 members = restjson.decode(operation, request, path_values)
             except restjson.Fault as fault:
                 raise self.fault(fault) from None
-            answer = await handler(Call(operation.name, members, request))
-            return restjson.encode(operation, answer or {}, headers)
+            answer = await handler(Call(operation.name, members, request)) or {}
+            if REQUEST_ID in answer:
+                headers = [pair for pair in headers if pair[0] != REQUEST_ID]
+                headers.append((REQUEST_ID, answer[REQUEST_ID]))
+            return restjson.encode(operation, answer, headers)
         except ApiError as error:
             error.message = error.message[:MAX_ERROR]
             return restjson.encode_error(error, headers)

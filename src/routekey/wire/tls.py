@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,11 +158,11 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def choose_by_name(default: ssl.SSLContext, local: ssl.SSLContext, suffixes: tuple[str, ...]) -> None:
-    """Let `default` hand over to `local` for server names that end in one of `suffixes`."""
+def choose_by_name(default: ssl.SSLContext, local: ssl.SSLContext, is_local: Callable[[str], bool]) -> None:
+    """Let `default` hand over to `local` for the server names that `is_local` says."""
 
     def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
-        if name is not None and name.lower().endswith(suffixes):
+        if name is not None and is_local(name.lower()):
             connection.context = local
 
     default.sni_callback = choose

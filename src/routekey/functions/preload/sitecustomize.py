@@ -39,11 +39,11 @@ def _install(gateway, authority, domains):
     getaddrinfo = socket.getaddrinfo
     gethostbyname = socket.gethostbyname
 
-    def lead_getaddrinfo(name, *args, **kwargs):
-        return getaddrinfo(_MARKER if ours(name) else name, *args, **kwargs)
+    def lead_getaddrinfo(host, port, *args, **kwargs):
+        return getaddrinfo(_MARKER if ours(host) else host, port, *args, **kwargs)
 
-    def lead_gethostbyname(name):
-        return _MARKER if ours(name) else gethostbyname(name)
+    def lead_gethostbyname(hostname, /):
+        return _MARKER if ours(hostname) else gethostbyname(hostname)
 
     socket.getaddrinfo = lead_getaddrinfo
     socket.gethostbyname = lead_gethostbyname
@@ -56,13 +56,14 @@ def _install(gateway, authority, domains):
 
         setattr(socket.socket, name, connect)
 
-    for name in ("wrap_socket", "wrap_bio"):
+    for name, position in (("wrap_socket", 4), ("wrap_bio", 3)):
         real = getattr(ssl.SSLContext, name)
 
-        def wrap(self, *args, real=real, server_hostname=None, **kwargs):
-            if pem and server_hostname is not None and ours(server_hostname):
+        def wrap(self, *args, _real=real, _position=position, **kwargs):
+            peer = args[_position] if len(args) > _position else kwargs.get("server_hostname")
+            if pem and peer is not None and ours(peer):
                 self.load_verify_locations(cadata=pem)
-            return real(self, *args, server_hostname=server_hostname, **kwargs)
+            return _real(self, *args, **kwargs)
 
         setattr(ssl.SSLContext, name, wrap)
 

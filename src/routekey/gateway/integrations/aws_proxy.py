@@ -13,6 +13,7 @@ from routekey.eager import within
 from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.base import FunctionInvoker, FunctionRefused, IntegrationResult
+from routekey.gateway.integrations.responses import status_of
 from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, HttpRequest
@@ -147,7 +148,7 @@ def _result(function: str, payload: bytes) -> IntegrationResult:
     def bad(why: str) -> GatewayError:
         return GatewayError(
             ResponseType.BAD_PROXY_RESULT,
-            f"{function} answered {payload[:200].decode('utf-8', 'replace')}: {why}",
+            f"{function} answered {len(payload)} bytes: {why}",
         )
 
     try:
@@ -157,21 +158,24 @@ def _result(function: str, payload: bytes) -> IntegrationResult:
     if not isinstance(result, dict):
         raise bad("an object with a statusCode is expected")
     status = result.get("statusCode")
-    if isinstance(status, str) and status.isdigit():
-        status = int(status)
+    if isinstance(status, str):
+        status = status_of(status)
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         raise bad("statusCode must be an integer from 100 to 599")
     body = result.get("body")
     if body is None:
         body = ""
+    fault, data = None, b""
     if not isinstance(body, str):
-        raise bad("body must be a string: encode it, as with json.dumps")
-    if result.get("isBase64Encoded") is True:
+        fault = bad("body must be a string: encode it, as with json.dumps").detail
+    elif result.get("isBase64Encoded") is True:
         try:
-            body = base64.b64decode(body, validate=True).decode("utf-8", "replace")
+            data = base64.b64decode(body, validate=True)
         except (binascii.Error, ValueError):
-            raise bad("isBase64Encoded is true, and body is not base64") from None
-    return IntegrationResult(status, _headers(result, bad), body)
+            fault = bad("isBase64Encoded is true, and body is not base64").detail
+    else:
+        data = body.encode("utf-8", "replace")
+    return IntegrationResult(status, _headers(result, bad), data, fault)
 
 
 def _headers(result: dict[str, Any], bad: Any) -> Headers:

@@ -16,7 +16,8 @@ class IntegrationResult:
 
     status: int
     headers: Headers = field(default_factory=list)
-    body: str = ""
+    body: bytes = b""
+    body_fault: str | None = None  # why it cannot be sent, where only a two-way route would notice
 
 
 class Integration(Protocol):

@@ -30,8 +30,10 @@ class HttpProxy:
         self._backends = backends
         self._timeout = resource.timeout_in_millis / 1000
         self._method = resource.integration_method or "POST"
-        self._uri = substitute(resource.integration_uri or "", variables)
-        self._fault = self._split(self._uri)
+        uri = substitute(resource.integration_uri or "", variables)
+        # As logs show it: keys may stand in the query, a password before the host.
+        self._uri = re.sub(r"//[^/@]*@", "//", uri.partition("?")[0])
+        self._fault = self._split(uri)
         self._api_id = api_id
         self._mapped: dict[str, list[tuple[str, Source]]] = {"header": [], "querystring": [], "path": []}
         for target, source in (resource.request_parameters or {}).items():
@@ -51,8 +53,8 @@ class HttpProxy:
             return f"{uri}: {error}"
         self._origin = Origin(parts.hostname, port, parts.scheme == "https")
         self._host = parts.netloc.rpartition("@")[2]
-        self._path = parts.path or "/"
-        self._query = parts.query
+        self._path = quote(parts.path or "/", safe="/%{}:@!$&'()*+,;=-._~")
+        self._query = quote(parts.query, safe="/%?:@!$&'()*+,;=-._~")
         if re.search(r"[\s\x00-\x1f]", self._path + self._query):
             return f"{uri} has blanks in its path"
         return None
@@ -77,7 +79,7 @@ class HttpProxy:
             # Frames show every failure of a backend the same way; only a handshake names the network (spec 2.3, 3.9).
             text = None if invocation.request is not None else ResponseType.API_CONFIGURATION_ERROR.text
             raise GatewayError(ResponseType.INTEGRATION_FAILURE, f"{self._uri}: {error}", text) from None
-        return IntegrationResult(answer.status, answer.headers, answer.body.decode("utf-8", "replace"))
+        return IntegrationResult(answer.status, answer.headers, answer.body)
 
     def _target(self, invocation: Invocation) -> str:
         values = {name: source(invocation) for name, source in self._mapped["path"]}
@@ -112,9 +114,10 @@ class HttpProxy:
             if value is not None:
                 lower = name.lower()
                 headers = [pair for pair in headers if pair[0].lower() != lower]
-                headers.append((name, value))
+                # Mapped text goes out as UTF-8; what the client sent, byte for byte as it came.
+                headers.append((name, value.encode("utf-8", "replace").decode("latin-1")))
         host = next((value for name, value in headers if name.lower() == "host"), self._host)
         headers = [pair for pair in headers if pair[0].lower() != "host"]
         length = "" if self._method in _BODYLESS else f"Content-Length: {size}\r\n"
-        text = f"{self._method} {target} HTTP/1.1\r\nHost: {host}\r\n{header_lines(headers)}{length}\r\n"
-        return text.encode("utf-8")
+        lines = header_lines([("Host", host), *headers])
+        return f"{self._method} {target} HTTP/1.1\r\n{lines}{length}\r\n".encode("latin-1", "replace")

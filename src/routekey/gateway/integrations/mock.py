@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from routekey.errors import GatewayError, ResponseType
-from routekey.expressions.json import NotJson, parse
+from routekey.expressions.vtl.jsonsmart import NotReadable, read
 from routekey.gateway.integrations.base import Answer, IntegrationResult
-from routekey.gateway.integrations.responses import Responses, compile_choice
+from routekey.gateway.integrations.responses import Responses, compile_choice, render
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import Integration, IntegrationResponse
-
-_LENIENT = re.compile(r"\s*\{\s*'?statusCode'?\s*:\s*(\d{3})\s*[,}]")
 
 
 class Mock:
@@ -29,7 +26,7 @@ class Mock:
                 raise GatewayError(ResponseType.UNSUPPORTED_MEDIA_TYPE, "no request template fits")
             status = _status(invocation.body)
         else:
-            status = self._status(template(invocation))
+            status = self._status(render(template, invocation, invocation.body))
         return self._responses.map(invocation, str(status), Answer(status, [], b""))
 
     def _status(self, text: str) -> int:
@@ -43,10 +40,9 @@ class Mock:
 
 def _status(text: str) -> int:
     try:
-        document = parse(text)
-    except NotJson:
-        match = _LENIENT.match(text)
-        document = {"statusCode": int(match[1])} if match else None
+        document = read(text)
+    except NotReadable:
+        document = None
     status = document.get("statusCode") if isinstance(document, dict) else None
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         raise GatewayError(

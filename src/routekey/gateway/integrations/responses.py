@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from routekey.errors import ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import ResponseSource, compile_response_mapping
 from routekey.expressions.selection import Selection, compile_response_key, compile_selection
-from routekey.expressions.template import Template, compile_template
+from routekey.expressions.vtl.errors import TemplateError
+from routekey.expressions.vtl.template import Template, compile_template
+from routekey.expressions.vtl.values import text as text_of
 from routekey.gateway.integrations.base import Answer, IntegrationResult
 from routekey.gateway.invocation import Invocation
 from routekey.resources.base import ABSENT
@@ -38,7 +41,7 @@ def compile_choice(templates: object, expression: object, what: str, *, response
     for key, text in (templates or {}).items():  # type: ignore[attr-defined]
         try:
             compiled[key] = compile_template(text)
-        except ExpressionError as error:
+        except TemplateError as error:
             raise ExpressionError(f"{what} template '{key}': {error}") from None
     selection = compile_selection(expression, response=response) if isinstance(expression, str) else None
     return TemplateChoice(compiled, selection)
@@ -87,10 +90,42 @@ class Responses:
                 f"no integration response fits '{value:.80}' and there is none for $default",
             )
         template = chosen.templates.pick(invocation.body, answer)
-        body = answer.text if template is None else template(invocation)
+        body = answer.body if template is None else render(template, invocation, answer.text).encode("utf-8", "replace")
         headers: Headers = []
         for name, source in chosen.headers:
             text = source(invocation, answer)
             if text is not None:
                 headers.append((name, text))
-        return IntegrationResult(answer.status, headers, body)
+        return _overridden(invocation, IntegrationResult(answer.status, headers, body))
+
+
+def render(template: Template, invocation: Invocation, body: str) -> str:
+    """What the template makes of `body`: the message on the way in, the backend's answer on the way out."""
+    if template.static is not None:
+        return template.static
+    try:
+        return template.render(body, invocation.params, invocation.context, invocation.stage_variables)
+    except TemplateError as error:
+        raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"a template failed: {error}") from None
+
+
+def status_of(text: str) -> int | None:
+    """The status that a text of three digits means."""
+    return int(text) if re.fullmatch("[1-5][0-9]{2}", text) else None
+
+
+def _overridden(invocation: Invocation, result: IntegrationResult) -> IntegrationResult:
+    """`result` with what the template set under $context.responseOverride (spec 5.4)."""
+    override = invocation.override("responseOverride")
+    if not override:
+        return result
+    status = override.get("status")
+    if isinstance(status, str):
+        status = status_of(status)
+    if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+        result.status = status
+    headers = override.get("header")
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        result.headers = [pair for pair in result.headers if pair[0].lower() != str(name).lower()]
+        result.headers.append((str(name), text_of(value)))
+    return result
