@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from routekey import __version__
 from routekey.config import Settings, SettingsError, add_flags, load
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 NOT_YET = (
     "deploy",
-    "render",
     "tail",
     "new",
     "generate",
@@ -46,6 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "serve", help="run the gateway", description="Run the gateway.", allow_abbrev=False,
         epilog="Each flag is also a variable ROUTEKEY_<NAME> and a key of routekey.toml, the nearer one winning.",
     )  # fmt: skip
+    render = commands.add_parser(
+        "render",
+        help="render a mapping template",
+        description="Render a mapping template as the gateway would, and print the output.",
+        allow_abbrev=False,
+    )
+    render.add_argument("template", metavar="TEMPLATE", help="the file of the template")
+    render.add_argument("--body", metavar="FILE", help="what $input reads: the message, or a backend's answer")
+    render.add_argument("--params", metavar="FILE", help='JSON: {"path": {}, "querystring": {}, "header": {}}')
+    render.add_argument("--context", metavar="FILE", help="JSON object behind $context")
+    render.add_argument("--stage-variables", metavar="FILE", help="JSON object behind $stageVariables")
     serve.add_argument("source", nargs="?", help=argparse.SUPPRESS)
     try:
         if given and given[0] in NOT_YET:
@@ -55,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if values.command is None:
             parser.print_help()
             return 2
+        if values.command == "render":
+            return _render(values)
         if values.source is not None:
             raise SettingsError(
                 f"serving {values.source} is not built yet: start without it, and make the API with the AWS CLI"
@@ -63,6 +77,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"routekey: {error}", file=sys.stderr)
         return 2
+
+
+def _render(values: argparse.Namespace) -> int:
+    from routekey import TemplateError, render_template
+
+    def text(path: str | None) -> str:
+        try:
+            return Path(path).read_text() if path else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} cannot be read: {error}") from None
+
+    def mapping(path: str | None) -> dict[str, Any]:
+        try:
+            value = json.loads(text(path) or "{}")
+        except ValueError as error:
+            raise SettingsError(f"{path} is not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise SettingsError(f"{path}: a JSON object is expected")
+        return value
+
+    try:
+        output = render_template(
+            text(values.template),
+            body=text(values.body),
+            params=mapping(values.params),
+            context=mapping(values.context),
+            stage_variables=mapping(values.stage_variables),
+        )
+    except TemplateError as error:
+        print(f"routekey: {values.template}:{error.line}:{error.column}: {error.message}", file=sys.stderr)
+        return 2
+    print(output, end="")
+    return 0
 
 
 def _serve(settings: Settings) -> int:

@@ -180,6 +180,26 @@ def test_what_cannot_be_used_exits_2_and_says_so(tmp_path: Path, arguments: list
     assert "Traceback" not in said
 
 
+def test_a_template_is_rendered_offline(tmp_path: Path) -> None:
+    (tmp_path / "t.vm").write_text("$input.json('$.a') $context.stage $input.params('q') $stageVariables.v\n")
+    (tmp_path / "body.json").write_text('{"a": [1, 2]}')
+    (tmp_path / "params.json").write_text('{"querystring": {"q": "x"}}')
+    (tmp_path / "context.json").write_text('{"stage": "dev"}')
+    (tmp_path / "variables.json").write_text('{"v": "y"}')
+    code, said = run(
+        tmp_path, "render", "t.vm", "--body", "body.json", "--params", "params.json", "--context", "context.json",
+        "--stage-variables", "variables.json",
+    )  # fmt: skip
+    assert (code, said) == (0, "[1,2] dev x y\n")
+
+
+def test_a_template_that_does_not_parse_exits_2_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "t.vm").write_text("ok\n#if(")
+    code, said = run(tmp_path, "render", "t.vm")
+    assert code == 2
+    assert "t.vm:2:5: " in said
+
+
 def test_help_names_only_what_is_built(tmp_path: Path) -> None:
     code, said = run(tmp_path, "serve", "--help")
     assert code == 0

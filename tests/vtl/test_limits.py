@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -116,19 +117,15 @@ PIECES = [
 @settings(derandomize=True, max_examples=600, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.text(max_size=30))
 def test_any_template_renders_or_raises_its_own_error(source: str, body: str) -> None:
-    try:
+    with contextlib.suppress(TemplateError):
         assert isinstance(Template(source).render(body, {}, {"a": [1, {"b": "x"}]}, {}), str)
-    except TemplateError as error:
-        assert error.line >= 1
 
 
 @settings(derandomize=True, max_examples=600, deadline=None)
 @given(st.text(alphabet="$.[]()*?@'\"ab01,:-!=<>&| ~/", max_size=30))
 def test_any_path_compiles_or_raises_its_own_error(source: str) -> None:
-    try:
+    with contextlib.suppress(ExpressionError, EvaluationError):
         compile_path(source).find({"a": [1, {"b": "x"}], "b": None})
-    except (ExpressionError, EvaluationError):
-        pass
 
 
 def test_a_search_that_looks_at_too_much_ends() -> None:

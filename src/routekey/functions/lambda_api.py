@@ -466,7 +466,7 @@ class LambdaApi:
             request_id = await self.functions.invoke_later(name, qualifier, payload)
             return {"StatusCode": 202, REQUEST_ID: request_id}
         if len(payload) > MAX_PAYLOAD:
-            message = f"{len(payload)} byte payload is too large for the RequestResponse invocation type (limit {MAX_PAYLOAD})"
+            message = f"{len(payload)} byte payload is too large for the RequestResponse type (limit {MAX_PAYLOAD})"
             raise ApiError(413, "RequestTooLargeException", message, {"Type": "User"})
         invoked = await self.functions.invoke(
             name,

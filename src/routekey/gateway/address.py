@@ -12,6 +12,9 @@ from routekey.wire.http import HttpRequest, host_name
 
 _EXECUTE_API = re.compile(r"([a-z0-9]+)\.execute-api\.")
 CONNECTIONS = "@connections"
+_MANAGEMENT = re.compile(
+    r"(?:/([A-Za-z0-9_-]+))?(?:/([A-Za-z0-9_-]+))?/@connections/([A-Za-z0-9_-]+(?:=|%3D))"
+)  # nearly all
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,9 @@ def management_path(path: str) -> tuple[list[str], str] | None:
 
     Doubled slashes count as one, and @ may come escaped: real clients send both (clients 2).
     """
+    match = _MANAGEMENT.fullmatch(path)
+    if match is not None:
+        return [each for each in match.groups()[:2] if each], match[3].replace("%3D", "=")
     segments = [segment for segment in path.split("/") if segment]
     for at, segment in enumerate(segments):
         if segment.lower().replace("%40", "@") == CONNECTIONS:

@@ -24,6 +24,7 @@ class HttpRequest:
     source_ip: str = ""
     port: int = 0
     secure: bool = False
+    upgrade: bool = False  # it asks for a WebSocket
     _index: dict[str, list[str]] | None = field(default=None, repr=False)
 
     @property

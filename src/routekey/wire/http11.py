@@ -96,7 +96,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _upgraded(self, rest: bytes) -> None:
         """The parser stops at any Upgrade; only WebSocket is one here, others (h2c) are plain requests."""
-        if self.waiting and _is_upgrade(self.waiting[-1]):
+        if self.waiting and self.waiting[-1].upgrade:
             self.leftover = rest
             self.transport.pause_reading()
             return
@@ -120,6 +120,9 @@ class HttpConnection(asyncio.Protocol):
         self.body_size = 0
         self.head_size = 0
         self.head_done = False
+        self.head_bytes = 0
+        self.announced = 0  # its Content-Length
+        self.expects = False  # a 100 Continue before it sends its body
 
     def on_message_begin(self) -> None:
         self.begun += 1
@@ -132,19 +135,22 @@ class HttpConnection(asyncio.Protocol):
         if self.head_done:
             return  # a trailer is no header: what it says was not there when the request was let in
         self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        self.head_bytes += len(name) + len(value) + 4
+        if len(name) == 14 and name.lower() == b"content-length" and value.isdigit():
+            self.announced = int(value[:20])
+        elif len(name) == 6 and name.lower() == b"expect":
+            self.expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         self.head_done = True
         self._wait(BODY_SECONDS)
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
+        if len(self.url) + self.head_bytes > MAX_HEAD:
             self._refuse(431, f"the request head is longer than {MAX_HEAD} bytes")
         self.limit = self.endpoint.body_limit(self.parser.get_method().decode(), self.url.decode("latin-1"))
-        for name, value in self.headers:
-            lower = name.lower()
-            if lower == "content-length" and value.isdigit() and int(value) > self.limit:
-                self._too_large()
-            elif lower == "expect" and value.lower() == "100-continue" and self.refused is None:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self.announced > self.limit:
+            self._too_large()
+        elif self.expects and self.refused is None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
         self.body_size += len(data)
@@ -156,11 +162,8 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.refused is not None:
             return
-        method = self.parser.get_method().decode()
-        if self.parser.should_upgrade() and not _is_upgrade(HttpRequest(method, "", self.headers)):
-            return  # _upgraded reads it again as a plain request
         request = HttpRequest(
-            method,
+            self.parser.get_method().decode(),
             self.url.decode("latin-1"),
             self.headers,
             b"".join(self.body),
@@ -169,7 +172,11 @@ class HttpConnection(asyncio.Protocol):
             self.secure,
         )
         self.body = []
-        if not self.parser.should_keep_alive() and not self.parser.should_upgrade():
+        if self.parser.should_upgrade():
+            request.upgrade = _is_upgrade(request)
+            if not request.upgrade:
+                return  # _upgraded reads it again as a plain request
+        elif not self.parser.should_keep_alive():
             self.last = True
         self.waiting.append(request)
         if self.busy:
@@ -186,7 +193,7 @@ class HttpConnection(asyncio.Protocol):
         if self.waiting:
             self.busy = True
             request = self.waiting.popleft()
-            self.tasks.start(self._upgrade(request) if _is_upgrade(request) else self._answer(request))
+            self.tasks.start(self._upgrade(request) if request.upgrade else self._answer(request))
         elif self.refused is not None:
             response, self.refused = self.refused, None
             self.last = True

@@ -35,12 +35,17 @@ class HttpProxy:
         self._uri = re.sub(r"//[^/@]*@", "//", uri.partition("?")[0])
         self._fault = self._split(uri)
         self._api_id = api_id
+        self._plain: bytes | None = None  # the head of every message up to its trace id, where nothing is mapped
         self._mapped: dict[str, list[tuple[str, Source]]] = {"header": [], "querystring": [], "path": []}
         for target, source in (resource.request_parameters or {}).items():
             location, name, value = compile_request_mapping(target, source)
             if location == "header" and name.lower() in _REFUSED:
                 self._fault = f"{target}: this header cannot be mapped"
             self._mapped[location].append((name, value))
+        if self._fault is None and not resource.request_parameters and "{" not in self._path:
+            self._plain = (
+                self._begin(self._whole_path(), [("Host", self._host), *self._own_headers()]) + b"X-Amzn-Trace-Id: "
+            )
 
     def _split(self, uri: str) -> str | None:
         """Take the URI apart; gives what is wrong with it, which a stage variable may cause at any time."""
@@ -62,9 +67,12 @@ class HttpProxy:
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
         if self._fault is not None:
             raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, self._fault)
-        target = self._target(invocation)
         body = b"" if self._method in _BODYLESS else invocation.body.encode()
-        head = self._head(invocation, target, len(body))
+        if self._plain is not None and invocation.request is None:
+            trace = invocation.connection.pipeline.ids.trace(invocation.time)
+            head = b"%b%b\r\n%b" % (self._plain, trace.encode(), self._end(len(body)))
+        else:
+            head = self._head(invocation, self._target(invocation), len(body))
         exchange = self._backends.send(self._origin, self._method, head + body)
         try:
             answer = await within(self._timeout, exchange.future)
@@ -101,14 +109,10 @@ class HttpProxy:
                 for pair in forwarded_headers(invocation, invocation.request)
                 if pair[0].lower() not in _NOT_FORWARDED
             ]
+            headers.append(("x-amzn-apigateway-api-id", self._api_id))
         else:
-            headers = [
-                ("Accept", "application/json"),
-                ("Content-Type", "application/json"),
-                ("User-Agent", f"AmazonAPIGateway_{self._api_id}"),
-                ("X-Amzn-Trace-Id", invocation.connection.pipeline.ids.trace(invocation.time)),
-            ]
-        headers.append(("x-amzn-apigateway-api-id", self._api_id))
+            headers = self._own_headers()
+            headers.append(("X-Amzn-Trace-Id", invocation.connection.pipeline.ids.trace(invocation.time)))
         for name, source in self._mapped["header"]:
             value = source(invocation)
             if value is not None:
@@ -118,6 +122,22 @@ class HttpProxy:
                 headers.append((name, value.encode("utf-8", "replace").decode("latin-1")))
         host = next((value for name, value in headers if name.lower() == "host"), self._host)
         headers = [pair for pair in headers if pair[0].lower() != "host"]
-        length = "" if self._method in _BODYLESS else f"Content-Length: {size}\r\n"
-        lines = header_lines([("Host", host), *headers])
-        return f"{self._method} {target} HTTP/1.1\r\n{lines}{length}\r\n".encode("latin-1", "replace")
+        return self._begin(target, [("Host", host), *headers]) + self._end(size)
+
+    def _own_headers(self) -> Headers:
+        """What a message's request says of itself (spec 4.4)."""
+        return [
+            ("Accept", "application/json"),
+            ("Content-Type", "application/json"),
+            ("User-Agent", f"AmazonAPIGateway_{self._api_id}"),
+            ("x-amzn-apigateway-api-id", self._api_id),
+        ]
+
+    def _whole_path(self) -> str:
+        return f"{self._path}?{self._query}" if self._query else self._path
+
+    def _begin(self, target: str, headers: Headers) -> bytes:
+        return f"{self._method} {target} HTTP/1.1\r\n{header_lines(headers)}".encode("latin-1", "replace")
+
+    def _end(self, size: int) -> bytes:
+        return b"\r\n" if self._method in _BODYLESS else b"Content-Length: %d\r\n\r\n" % size

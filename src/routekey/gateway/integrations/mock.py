@@ -18,8 +18,21 @@ class Mock:
         self._passthrough = resource.passthrough_behavior
         self._responses = Responses(responses)
         self._statuses: dict[str, int] = {}  # of rendered templates, which are few
+        self._constant = self._precompute()  # the answer, where no template and no message can change it
+
+    def _precompute(self) -> IntegrationResult | None:
+        template = self._templates.constant
+        if template is None or template.static is None:
+            return None
+        try:
+            status = _status(template.static)
+        except GatewayError:
+            return None  # each message is told
+        return self._responses.constant(str(status), status)
 
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
+        if self._constant is not None:
+            return self._constant
         template = self._templates.pick(invocation.body)
         if template is None:
             if self._passthrough == "NEVER" or (self._passthrough == "WHEN_NO_TEMPLATES" and self._templates.templates):

@@ -26,6 +26,13 @@ class TemplateChoice:
     templates: dict[str, Template]
     selection: Selection | None
 
+    @property
+    def constant(self) -> Template | None:
+        """The template that every message gets, where that is settled beforehand."""
+        if self.selection is None or self.selection.static is not None:
+            return self.pick("")
+        return None
+
     def pick(self, body: str, response: Answer | None = None) -> Template | None:
         templates = self.templates
         if not templates:
@@ -79,8 +86,19 @@ class Responses:
             else:
                 self._responses.append(response)
 
-    def map(self, invocation: Invocation, value: str, answer: Answer) -> IntegrationResult:
-        """What the client gets of `answer`, whose selection expression gave `value`."""
+    def constant(self, value: str, status: int) -> IntegrationResult | None:
+        """The result of an empty answer, where neither the message nor a template can change it."""
+        try:
+            chosen = self._choose(value)
+        except GatewayError:
+            return None
+        template = chosen.templates.constant
+        if chosen.headers or (chosen.templates.templates and (template is None or template.static is None)):
+            return None
+        body = template.static.encode() if template is not None and template.static is not None else b""
+        return IntegrationResult(status, [], body)
+
+    def _choose(self, value: str) -> _Response:
         chosen = self._default
         if value:
             chosen = next((each for each in self._responses if each.matches and each.matches(value)), chosen)
@@ -89,6 +107,11 @@ class Responses:
                 ResponseType.API_CONFIGURATION_ERROR,
                 f"no integration response fits '{value:.80}' and there is none for $default",
             )
+        return chosen
+
+    def map(self, invocation: Invocation, value: str, answer: Answer) -> IntegrationResult:
+        """What the client gets of `answer`, whose selection expression gave `value`."""
+        chosen = self._choose(value)
         template = chosen.templates.pick(invocation.body, answer)
         body = answer.body if template is None else render(template, invocation, answer.text).encode("utf-8", "replace")
         headers: Headers = []
