@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from deploy import deploy
@@ -43,9 +41,7 @@ def main() -> int:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     DATA.mkdir(exist_ok=True)
     room = (DATA / "chat.db").absolute()
-    with contextlib.suppress(FileNotFoundError):
-        room.unlink()  # nobody is there yet
-    port = os.environ.get("PORT", "8080")
+    port = os.environ.get("PORT") or "8080"
     # A session of its own, so that Ctrl-C reaches it through us alone and it drains once.
     gateway = subprocess.Popen(
         [sys.executable, "-m", "routekey", "serve", "--port", port, "--log-format", "text",
@@ -57,14 +53,16 @@ def main() -> int:
         assert gateway.stdout is not None
         endpoint = gateway.stdout.readline().strip()
         if not endpoint:
-            print(f"\nPort {port} may be taken: try `make demo PORT=8090`.", file=sys.stderr)
+            print("make demo PORT=NUMBER takes another port.", file=sys.stderr)
             return gateway.wait()
+        room.unlink(missing_ok=True)  # the gateway is ours alone now: nobody is there yet
         url = deploy(endpoint, room)
         program = Path(sys.executable)
         with contextlib.suppress(ValueError):
             program = program.relative_to(Path.cwd())
         print(NEXT.format(url=url, endpoint=endpoint, python=program), flush=True)
-        threading.Thread(target=shutil.copyfileobj, args=(gateway.stdout, sys.stdout), daemon=True).start()
+        for line in gateway.stdout:
+            print(line, end="", flush=True)
         return gateway.wait()
     except KeyboardInterrupt:
         return 0

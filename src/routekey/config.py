@@ -157,9 +157,9 @@ def _file(path: Path) -> dict[str, Any]:
         if name in NOT_YET:
             raise SettingsError(f"{name} in {path} is not built yet")
         if name not in known:
-            raise SettingsError(
-                f"{name} in {path} is no setting of routekey: remove it (routekey serve --help lists them)"
-            )
+            spelled = name.replace("-", "_")
+            mend = f"write {spelled}" if spelled in known else "remove it (routekey serve --help lists them)"
+            raise SettingsError(f"{name} in {path} is no setting of routekey: {mend}")
     return values
 
 
@@ -248,9 +248,13 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"--log-level {settings.log_level}: debug, info, warning or error is expected")
     if not (settings.account_id.isdigit() and len(settings.account_id) == 12):
         raise SettingsError(f"--account-id {settings.account_id}: 12 digits are expected")
-    scheme = settings.data.partition(":")[0]
+    scheme, _, path = settings.data.partition(":")
     if scheme == "nats":
         raise SettingsError(f"--data {settings.data}: nats is not built yet, use memory: or sqlite:PATH")
+    if settings.data != "memory:" and not (scheme == "sqlite" and path):
+        raise SettingsError(f"--data {settings.data}: memory: or sqlite:PATH is expected")
+    if settings.public_host is not None and not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?", settings.public_host):
+        raise SettingsError(f"--public-host {settings.public_host}: HOST or HOST:PORT is expected")
     if not re.fullmatch("[a-z]{2}(-[a-z]+)+-[0-9]", settings.region):
         raise SettingsError(f"--region {settings.region}: a region such as us-east-1 is expected")
     if settings.tls not in ("auto", "off"):

@@ -118,11 +118,14 @@ class Front:
         name = _SERVICE_IDS.get(service) or re.sub(r"[^A-Za-z0-9]", "_", service).upper()
         message = (
             f"{service} is not served here: set AWS_ENDPOINT_URL_{name} to where it is (AWS_ENDPOINT_URL sends every "
-            "service here); --aws will lead functions and integrations there"
+            "service here); --aws, which will lead there, is not built yet"
         )
-        if service == "s3":  # whose clients read nothing but XML
-            xml = f"<Error><Code>NotImplemented</Code><Message>{message}</Message></Error>"
-            return HttpResponse(501, [("Content-Type", "application/xml")], xml.encode())
+        error = f"<Error><Code>NotImplemented</Code><Message>{message}</Message></Error>"
+        if service == "s3":  # whose clients read nothing but XML, as do those of the query protocol
+            return HttpResponse(501, [("Content-Type", "application/xml")], error.encode())
+        if request.header("content-type").startswith("application/x-www-form-urlencoded"):
+            xml = f"<ErrorResponse>{error}</ErrorResponse>"
+            return HttpResponse(501, [("Content-Type", "text/xml")], xml.encode())
         return _json(501, "NotImplementedException", message)
 
 

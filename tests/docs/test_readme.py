@@ -85,7 +85,7 @@ def test_the_how_to_works_from_a_fresh_clone(clone: Path, shell: Shell) -> None:
     readme = (clone / "README.md").read_text().replace("8080", str(port))
     blocks = dict(BLOCK.findall(readme))
     assert len(blocks) == 13, "a block of the README is not run"
-    serve = f"env/bin/routekey serve --port {port}"
+    serve = f"routekey serve --port {port}"
     assert serve in blocks["install"]
     shell.run(blocks["install"].replace(serve, f"{serve} > gateway.log 2>&1 &"))
     eventually(lambda: f"http://127.0.0.1:{port}" in (clone / "gateway.log").read_text())

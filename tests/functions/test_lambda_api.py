@@ -120,7 +120,7 @@ def test_a_folder_that_is_gone_is_named_when_its_function_is_invoked(
     ],
 )
 def test_code_that_cannot_be_reached_is_refused(functions: Any, make: Maker, code: dict[str, Any]) -> None:
-    with pytest.raises(functions.exceptions.InvalidParameterValueException, match="routekey-folder"):
+    with pytest.raises(functions.exceptions.InvalidParameterValueException, match="folder"):
         make.of_code(code)
 
 

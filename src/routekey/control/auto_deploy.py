@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from routekey.control.operations import Control
 from routekey.errors import CompileError
 from routekey.resources.api import Api, Model
@@ -13,6 +15,8 @@ from routekey.resources.route import Route, RouteResponse
 from routekey.resources.stage import Stage
 from routekey.state import chunks
 from routekey.state.store import Write
+
+log = logging.getLogger("routekey.control")
 
 
 async def freeze(control: Control, api: Api) -> Snapshot:
@@ -41,6 +45,10 @@ async def store(control: Control, deployment: Deployment, snapshot: Snapshot) ->
     await repository.add(deployment)
 
 
+def announce(api_id: str, stage: str, deployment_id: str) -> None:
+    log.info("deployed", extra={"data": {"api": api_id, "stage": stage, "deployment": deployment_id}})
+
+
 async def changed(control: Control, api_id: str) -> None:
     """After a change to an API: stages that deploy by themselves get a deployment of it."""
     stages = [stage for stage in await control.repository.all(Stage, api_id) if stage.auto_deploy]
@@ -63,12 +71,16 @@ async def deploy_to(control: Control, api: Api, stages: list[Stage]) -> None:
         failed = deployment.changed({"deploymentStatus": "FAILED", "deploymentStatusMessage": str(error)})
         await control.repository.add(failed)
         message = f"Deployment attempt failed: {error}"
+        names = ", ".join(stage.stage_name for stage in stages)
+        log.warning("a deployment failed", extra={"data": {"api": api.api_id, "stage": names, "error": str(error)}})
         for stage in stages:
             await control.repository.replace(
                 stage, lambda known: known.changed({"lastDeploymentStatusMessage": message})
             )
     else:
         await store(control, deployment, snapshot)
+        for stage in stages:
+            announce(api.api_id, stage.stage_name, deployment.deployment_id)
         message = f"Successfully deployed stage with deployment ID '{deployment.deployment_id}'"
         for stage in stages:
             await control.repository.replace(

@@ -37,6 +37,7 @@ async def create_deployment(control: Control, call: Call) -> Answer:
             stage,
             lambda known: known.changed({"deploymentId": deployment.deployment_id}, last_updated_date=control.now()),
         )
+        auto_deploy.announce(api.api_id, stage.stage_name, deployment.deployment_id)
     return deployment.members()
 
 

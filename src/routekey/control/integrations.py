@@ -87,6 +87,10 @@ def _check_uri(integration: Integration) -> None:
     if not uri:
         raise bad_request("Missing required member: integrationUri")
     if integration.integration_type in ("AWS", "AWS_PROXY"):
+        if re.match(r"arn:aws[a-z-]*:lambda:", uri):
+            region = uri.split(":")[3]
+            whole = f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{uri}/invocations"
+            raise bad_request(f"Invalid ARN specified in the request: {uri:.200} (for this function: {whole:.400})")
         if not _AWS_URI.fullmatch(uri):
             raise bad_request(
                 f"Invalid ARN specified in the request: {uri:.200} "

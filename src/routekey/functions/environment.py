@@ -29,6 +29,8 @@ MAX_LINES_A_SECOND = 2000  # that are logged; the rest is counted
 LOG_TAIL_LINES = 200
 # What the interpreter maps besides the function's own data, in MB: threads' stacks and the like.
 MEMORY_ALLOWANCE = 192
+# How the runtime client marks what functions log.
+_LEVELS = (("[ERROR]", logging.ERROR), ("[CRITICAL]", logging.ERROR), ("[WARNING]", logging.WARNING))
 _NBSP = "\u00a0"
 
 
@@ -228,8 +230,8 @@ class Environment(asyncio.SubprocessProtocol):
         return self._lines > MAX_LINES_A_SECOND
 
     def _line(self, line: bytes) -> None:
-        if line.startswith(b"LAMBDA_WARNING:"):
-            return
+        if b"LAMBDA_WARNING:" in line[:200]:
+            return  # advice about AWS that does not hold here
         work = self._current
         if work is not None and work.log is not None:
             work.log.append(line)
@@ -241,7 +243,8 @@ class Environment(asyncio.SubprocessProtocol):
             data = {"function": self.function.function_name}
             if work is not None:
                 data["request"] = work.request_id
-            log.info(text, extra={"data": data})
+            level = next((level for mark, level in _LEVELS if text.startswith(mark)), logging.INFO)
+            log.log(level, text, extra={"data": data})
 
 
 def _exit_text(code: int | None) -> str:

@@ -117,7 +117,9 @@ class LambdaApi:
             return {"code_sha256": await self.functions.code.save(data), "code_size": len(data)}
         if given.get("S3Bucket") == CODE_FOLDER_BUCKET:
             folder = Path(given.get("S3Key", ""))
-            if not folder.is_absolute() or not folder.is_dir():
+            if folder.is_absolute() and not folder.is_dir():
+                raise invalid(f"There is no folder {folder}")
+            if not folder.is_absolute():
                 raise invalid(
                     f"S3Key must be the absolute path of a folder with S3Bucket {CODE_FOLDER_BUCKET}: {folder}"
                 )

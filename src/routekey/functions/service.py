@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ class Functions:
     _pools: dict[tuple[str, str], tuple[str, Pool]] = field(default_factory=dict)
     _retired: list[Pool] = field(default_factory=list)
     _resolved: dict[tuple[str, str], Function] = field(default_factory=dict)
-    _programs: dict[str, Path] = field(default_factory=dict)
+    _stamps: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)  # of code that lies in folders
     _generation: int = 0  # of what is known of functions: what was read before a change is not kept
     _events: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -191,7 +192,7 @@ class Functions:
             function = await self.resolve(name, qualifier)
             at = function.function_name, function.version
             known = self._pools.get(at)
-            if known is not None and known[0] == function.revision_id:
+            if known is not None and known[0] == function.revision_id and not await self._edited(at, function):
                 return function, known[1]
             generation = self._generation
             try:
@@ -200,8 +201,23 @@ class Functions:
                 if generation == self._generation:
                     raise ApiError(502, "InvalidZipFileException", str(error), {"Type": "User"}) from None
                 continue  # it was updated meanwhile
+            if isinstance(function.code_folder, str):
+                newest = await asyncio.to_thread(newest_change, Path(function.code_folder))
+                self._stamps[at] = self.deadlines.clock.monotonic(), newest
             if generation == self._generation and self._pools.get(at) is known:
                 return function, self._open_pool(function, program)
+
+    async def _edited(self, at: tuple[str, str], function: Function) -> bool:
+        """Whether code that is run where it lies was changed since its environments started; asked once a second."""
+        if not isinstance(function.code_folder, str):
+            return False
+        now = self.deadlines.clock.monotonic()
+        checked, stamp = self._stamps.get(at, (0.0, 0.0))
+        if now - checked < 1.0:
+            return False
+        newest = await asyncio.to_thread(newest_change, Path(function.code_folder))
+        self._stamps[at] = now, newest
+        return bool(stamp) and newest != stamp
 
     def _open_pool(self, function: Function, program: Program) -> Pool:
         def make(changed: Callable[[Environment], None]) -> Environment:
@@ -241,8 +257,6 @@ class Functions:
         home = self.home
         if home is None:
             raise RuntimeError("functions are invoked before the gateway listens")
-        import os
-
         own = dict(function.environment)
         paths = [str(PRELOAD), own.pop("PYTHONPATH", "")]
         name = function.function_name
@@ -297,6 +311,21 @@ class Functions:
             await asyncio.sleep(0.02)
         with contextlib.suppress(Exception):
             await asyncio.to_thread(self.guardian.close)
+
+
+def newest_change(folder: Path) -> float:
+    """When something in the folder was last changed: a number that differs after each edit."""
+    newest = folder.stat().st_mtime if folder.exists() else 0.0
+    seen = 0
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            with contextlib.suppress(OSError):
+                newest = max(newest, os.stat(os.path.join(root, name)).st_mtime)
+        seen += len(files)
+        if seen > 10_000:
+            break  # a folder of that size holds libraries, which nobody edits
+    return newest
 
 
 def command(function: Function) -> list[str]:

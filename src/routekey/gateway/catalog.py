@@ -67,6 +67,14 @@ class Catalog:
                 pass
         return handle if handle is not None and handle.current is not None else None
 
+    async def why_not(self, api_id: str, name: str) -> str:
+        """Why a stage cannot be connected to, for the log."""
+        if not await self.knows(api_id):
+            return f"there is no API {api_id:.40}"
+        if not await self.has_stage(api_id, name):
+            return f"API {api_id} has no stage {name:.40}"
+        return f"nothing is deployed to it: aws apigatewayv2 create-deployment --api-id {api_id} --stage-name {name}"
+
     async def knows(self, api_id: str) -> bool:
         return await self.repository.find(Api, api_id) is not None
 

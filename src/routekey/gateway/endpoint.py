@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Sequence
 
 import msgspec
@@ -13,6 +14,8 @@ from routekey.gateway.connection import Connection
 from routekey.gateway.pipeline import Pipeline
 from routekey.wire.http import HttpRequest, HttpResponse, Upgrade
 from routekey.wire.http11 import handshake_fault
+
+log = logging.getLogger("routekey.gateway")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -33,11 +36,13 @@ class DataPlane:
             return self.refusal(400, "The Authorization header is there twice")
         target = self.addresses.target(request, host)
         if target is None:
-            return self.refusal(403, "Forbidden")
+            return self._forbidden(request, "the address is no stage's: /{apiId}/{stage} is expected")
         handle = await self.catalog.find(target.api_id, target.stage)
         api = handle.current if handle is not None else None
-        if handle is None or api is None or not (api.default_endpoint or target.custom):
-            return self.refusal(403, "Forbidden")
+        if handle is None or api is None:
+            return self._forbidden(request, await self.catalog.why_not(target.api_id, target.stage))
+        if not (api.default_endpoint or target.custom):
+            return self._forbidden(request, "disableExecuteApiEndpoint is true: only custom domains reach this API")
         fault = handshake_fault(request)
         if fault is not None:
             return HttpResponse(400)
@@ -56,6 +61,10 @@ class DataPlane:
         if isinstance(verdict, HttpResponse):
             handle.users -= 1
         return verdict
+
+    def _forbidden(self, request: HttpRequest, why: str) -> HttpResponse:
+        log.warning("refused", extra={"data": {"path": request.path[:200], "status": 403, "error": why}})
+        return self.refusal(403, "Forbidden")
 
     def refusal(self, status: int, message: str) -> HttpResponse:
         """A refusal before there is a connection id (spec 2.4)."""

@@ -25,7 +25,10 @@ class Ids:
         return "".join(self.secret.choices(_ALPHABET, k=length))
 
     def connection(self) -> str:
-        return base64.urlsafe_b64encode(self.secret.randbytes(11)).decode()
+        """An id that can stand behind a flag on a command line: it does not begin with a dash."""
+        while (text := base64.urlsafe_b64encode(self.secret.randbytes(11)).decode()).startswith("-"):
+            pass
+        return text
 
     def request(self) -> str:
         """A message or request id: the shape of a connection id."""
