@@ -88,7 +88,8 @@ def test_the_how_to_works_from_a_fresh_clone(clone: Path, shell: Shell) -> None:
     serve = f"routekey serve --port {port}"
     assert serve in blocks["install"]
     shell.run(blocks["install"].replace(serve, f"{serve} > gateway.log 2>&1 &"))
-    eventually(lambda: f"http://127.0.0.1:{port}" in (clone / "gateway.log").read_text())
+    log = clone / "gateway.log"
+    eventually(lambda: log.exists() and f"http://127.0.0.1:{port}" in log.read_text())
     for name in ("settings", "api", "mock", "function"):
         shell.run(blocks[name])
     url = re.findall(r"ws://\S+", shell.run(blocks["deploy"]))[-1]
@@ -97,7 +98,7 @@ def test_the_how_to_works_from_a_fresh_clone(clone: Path, shell: Shell) -> None:
         assert client.recv(5) == '{"type": "pong"}'
         client.send("anything")
         assert client.recv(10) == '{"you said": "anything"}'
-        connection = re.findall(r"KVmb8fjMIAMCFgQ=|[A-Za-z0-9_-]{15}=", (clone / "gateway.log").read_text())[-1]
+        connection = re.findall(r"KVmb8fjMIAMCFgQ=|[A-Za-z0-9_-]{15}=", log.read_text())[-1]
         shell.run(f"CONNECTION={connection}\n{blocks['push']}")
         assert client.recv(5) == "hello"
     shell.run(blocks["update"])
@@ -135,6 +136,7 @@ def test_make_demo_runs_the_chat_from_a_fresh_clone(clone: Path) -> None:
         assert "The chat is running" in text, text
         url = re.findall(r"ws://127\.0\.0\.1\S+/dev", text)[0]
         with connect(f"{url}?name=ann") as ann, connect(f"{url}?name=bob") as bob:
+            assert any("connected" in demo.stdout.readline() for _ in range(20)), "the demo shows no log line"
             assert ann.recv(10) == '{"joined": "bob"}'
             bob.send('{"action": "say", "text": "hello"}')
             assert bob.recv(10) == '{"said": "hello"}'
