@@ -67,11 +67,13 @@ class Front:
     async def respond(self, request: HttpRequest) -> HttpResponse:
         host = self.addresses.host(request)
         path = request.path
-        service = None if host.is_data_plane else self._service(path, request)
+        service = None if host.is_data_plane else self._service(path)
         if service is None and "connections" in path and management_path(path) is not None:
             return await self.management.respond(request, host)
         if host.is_data_plane:
             return self.data_plane.refusal(403, "Forbidden")
+        if service is None and not path.startswith(OWN) and _scope(request) == "apigateway":
+            service = self.v1  # an operation that WebSocket APIs do not have, of /restapis for one
         if path == OWN + "health":
             return _text(200, "ok\n") if self.ready else _text(503, "starting\n")
         if service is None and not path.startswith(OWN):
@@ -84,17 +86,14 @@ class Front:
         answer = await service.respond(request)
         return answer if answer is not None else _unknown(request)
 
-    def _service(self, path: str, request: HttpRequest) -> RestService | None:
+    def _service(self, path: str) -> RestService | None:
         if path.startswith("/v2/"):
             return self.v2
         if _V1.match(path):
             return self.v1
         if _LAMBDA.match(path):
             return self.functions
-        if path.startswith(OWN):
-            return None
-        # A v1 operation that WebSocket APIs do not have, /restapis for one, is told by its signature.
-        return self.v1 if _scope(request) == "apigateway" else None
+        return None
 
     def _foreign(self, request: HttpRequest) -> str | None:
         """Why a web page's request is refused: any page could make functions here otherwise."""

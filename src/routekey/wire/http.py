@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
@@ -80,8 +80,12 @@ class HttpResponse:
     close: bool = False
 
 
-def header_lines(headers: Iterable[tuple[str, str]]) -> str:
-    """Header lines; what could break out of its line is cut at the break."""
+def header_lines(headers: Sequence[tuple[str, str]]) -> str:
+    """Header lines; what could break out of its line is made blank."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    text = "".join(lines)
+    if text.count("\n") == len(lines) == text.count("\r") and "\0" not in text:
+        return text
     return "".join(f"{_line(name)}: {_line(value)}\r\n" for name, value in headers)
 
 
@@ -93,13 +97,10 @@ def _line(text: str) -> str:
 
 def encode_response(response: HttpResponse, keep_alive: bool) -> bytes:
     status = response.status
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n", header_lines(response.headers)]
-    if status >= 200 and status not in (204, 304):
-        lines.append(f"Content-Length: {len(response.body)}\r\n")
-    if not keep_alive:
-        lines.append("Connection: close\r\n")
-    lines.append("\r\n")
-    return "".join(lines).encode("latin-1", "replace") + response.body
+    length = f"Content-Length: {len(response.body)}\r\n" if status >= 200 and status not in (204, 304) else ""
+    close = "" if keep_alive else "Connection: close\r\n"
+    head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n{header_lines(response.headers)}{length}{close}\r\n"
+    return head.encode("latin-1", "replace") + response.body
 
 
 class Socket(Protocol):

@@ -103,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
         if self.parser.get_method() == b"CONNECT":
             self._refuse(400, "CONNECT is not served")
             return
-        head = header_lines(pair for pair in self.headers if pair[0].lower() not in ("upgrade", "connection"))
+        head = header_lines([pair for pair in self.headers if pair[0].lower() not in ("upgrade", "connection")])
         line = f"{self.parser.get_method().decode()} {self.url.decode('latin-1')} HTTP/1.1\r\n"
         self.parser = httptools.HttpRequestParser(self)
         self.data_received((line + head + "\r\n").encode("latin-1") + rest)

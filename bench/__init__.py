@@ -1,0 +1,1 @@
+"""Ratios against bare baselines, measured side by side: `python -m bench`."""

@@ -1,0 +1,1 @@
+"""The bare servers and loops that the gateway is measured against."""

@@ -1,0 +1,1 @@
+"""Clients that need more than the load generator does."""
