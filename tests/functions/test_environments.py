@@ -298,16 +298,18 @@ def test_an_update_at_the_time_of_unpacking_loses_no_answer_and_leaves_no_proces
     monkeypatch.setattr(CodeStore, "folder_of", unpack_slowly)
     source = "def handler(event, context):\n    return {}\n"
     with running() as gateway:
-        gateway.function("slow", source.format(1))
+        gateway.function(f"unpacked-{moment}", source.format(1))
         client = impatient(gateway)
         with ThreadPoolExecutor(1) as threads:
-            first = threads.submit(client.invoke, FunctionName="slow")
+            first = threads.submit(client.invoke, FunctionName=f"unpacked-{moment}")
             time.sleep(0.1)
-            client.update_function_code(FunctionName="slow", ZipFile=package({"app.py": source.format(2)}))
-            assert invoke(gateway, "slow").value == 2
+            client.update_function_code(
+                FunctionName=f"unpacked-{moment}", ZipFile=package({"app.py": source.format(2)})
+            )
+            assert invoke(gateway, f"unpacked-{moment}").value == 2
             assert first.result()["Payload"].read() in (b"1", b"2")
-        client.delete_function(FunctionName="slow")
-        eventually(lambda: not processes_of("slow"), 3)
+        client.delete_function(FunctionName=f"unpacked-{moment}")
+        eventually(lambda: not processes_of(f"unpacked-{moment}"), 3)
 
 
 def test_an_environment_that_ended_leaves_nothing_in_the_gateway() -> None:
