@@ -54,15 +54,15 @@ def _late(pattern: str) -> EvaluationError:
     return EvaluationError(f"{pattern:.200} takes too long on this text")
 
 
-def matches(subject: str, pattern: str) -> bool:
+def matches(subject: str, pattern: str, seconds: float = SECONDS) -> bool:
     try:
-        found = compile_java(pattern).fullmatch(_subject(subject), timeout=SECONDS)
+        found = compile_java(pattern).fullmatch(_subject(subject), timeout=seconds)
     except TimeoutError:
         raise _late(pattern) from None
     return found is not None
 
 
-def replace(subject: str, pattern: str, replacement: str, count: int = 0) -> str:
+def replace(subject: str, pattern: str, replacement: str, count: int = 0, seconds: float = SECONDS) -> str:
     """replaceAll; with a count of 1 replaceFirst."""
     compiled = compile_java(pattern)
     pieces = _replacement(replacement, compiled)
@@ -77,7 +77,7 @@ def replace(subject: str, pattern: str, replacement: str, count: int = 0) -> str
         return made
 
     try:
-        return str(compiled.sub(one, _subject(subject), count=count, timeout=SECONDS))
+        return str(compiled.sub(one, _subject(subject), count=count, timeout=seconds))
     except TimeoutError:
         raise _late(pattern) from None
 
@@ -110,13 +110,13 @@ def _replacement(text: str, compiled: Any) -> list[str | int]:
     return pieces
 
 
-def split(subject: str, pattern: str, limit: int = 0) -> list[str]:
+def split(subject: str, pattern: str, limit: int = 0, seconds: float = SECONDS) -> list[str]:
     """String.split: without a limit trailing empty parts are dropped; an empty match at the start splits nothing."""
     compiled = compile_java(pattern)
     parts: list[str] = []
     last = 0
     try:
-        for match in compiled.finditer(_subject(subject), timeout=SECONDS):
+        for match in compiled.finditer(_subject(subject), timeout=seconds):
             if limit > 0 and len(parts) == limit - 1:
                 break
             if match.end() == 0 or (match.start() == match.end() == len(subject)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -186,6 +187,15 @@ def _repeat(render: Render, value: str, count: int) -> str:
     return value * count
 
 
+def _regex(render: Render, function: Method, *arguments: Any) -> Any:
+    """Each match has a limit of its own; all those of a render share another."""
+    started = time.perf_counter()
+    try:
+        return function(*arguments, seconds=max(0.001, min(java_regex.SECONDS, render.regex_seconds)))
+    finally:
+        render.regex_seconds -= time.perf_counter() - started
+
+
 _JAVA_BLANKS = "".join(map(chr, range(33)))  # what trim() takes away
 
 
@@ -222,11 +232,11 @@ STRING = _table(
     compareToIgnoreCase_1=lambda r, s, x: _compare(s.lower(), _string(x).lower()),
     concat_1=lambda r, s, x: s + _string(x),
     replace_2=lambda r, s, a, b: _replace(r, s, _character(a), _character(b)),
-    replaceAll_2=lambda r, s, a, b: java_regex.replace(s, _string(a), _string(b)),
-    replaceFirst_2=lambda r, s, a, b: java_regex.replace(s, _string(a), _string(b), 1),
-    matches_1=lambda r, s, p: java_regex.matches(s, _string(p)),
-    split_1=lambda r, s, p: java_regex.split(s, _string(p)),
-    split_2=lambda r, s, p, n: java_regex.split(s, _string(p), _int(n)),
+    replaceAll_2=lambda r, s, a, b: _regex(r, java_regex.replace, s, _string(a), _string(b)),
+    replaceFirst_2=lambda r, s, a, b: _regex(r, java_regex.replace, s, _string(a), _string(b), 1),
+    matches_1=lambda r, s, p: _regex(r, java_regex.matches, s, _string(p)),
+    split_1=lambda r, s, p: _regex(r, java_regex.split, s, _string(p)),
+    split_2=lambda r, s, p, n: _regex(r, java_regex.split, s, _string(p), _int(n)),
     trim_0=lambda r, s: s.strip(_JAVA_BLANKS),
     strip_0=lambda r, s: s.strip(),
     stripLeading_0=lambda r, s: s.lstrip(),

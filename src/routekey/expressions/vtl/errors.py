@@ -26,6 +26,7 @@ class Limits:
     items: int = 100_000  # of any one list or map, a range's span included
     macro_depth: int = 20
     digits: int = 1000  # of an integer
+    regex_seconds: float = 0.5  # of all regular expressions together
 
 
 MAX_NESTING = 100  # of blocks, parentheses and literals, at compile time

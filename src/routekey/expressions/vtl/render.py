@@ -32,7 +32,7 @@ class Frame:
 
 
 class Render:
-    __slots__ = ("frame", "limits", "out", "size", "steps", "variables")
+    __slots__ = ("frame", "limits", "out", "regex_seconds", "size", "steps", "variables")
 
     def __init__(self, variables: dict[str, Any], limits: Limits) -> None:
         self.variables = variables
@@ -41,6 +41,7 @@ class Render:
         self.size = 0
         self.steps = 0
         self.frame: Frame | None = None
+        self.regex_seconds = limits.regex_seconds  # that regular expressions may still take
 
     def write(self, value: str) -> None:
         self.size += len(value)
