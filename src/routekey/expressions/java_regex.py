@@ -94,13 +94,13 @@ def _replacement(text: str, compiled: Any) -> list[str | int]:
             pieces.append(text[at + 1])
             at += 2
         elif character == "$":
-            match = re.compile(r"\d").match(text, at + 1)
+            match = re.compile(r"[0-9]").match(text, at + 1)
             if match is None:
                 raise EvaluationError("Illegal group reference")
             group, at = int(match[0]), match.end()
             if group > compiled.groups:
                 raise EvaluationError(f"No group {group}")
-            while at < len(text) and text[at].isdigit() and int(f"{group}{text[at]}") <= compiled.groups:
+            while at < len(text) and text[at] in "0123456789" and int(f"{group}{text[at]}") <= compiled.groups:
                 group = int(f"{group}{text[at]}")
                 at += 1
             pieces.append(group)

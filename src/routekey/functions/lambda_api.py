@@ -521,7 +521,7 @@ def _same(one: Function, other: Function) -> bool:
 
 def _page(call: Call, member: str, items: list[dict[str, Any]]) -> Answer:
     """One page of a list: MaxItems items after Marker, a number."""
-    start = int(call["Marker"]) if str(call.get("Marker", "")).isdigit() else 0
+    start = int(call["Marker"]) if str(call.get("Marker", "")).isdecimal() else 0
     size = call.get("MaxItems", 50)
     answer: dict[str, Any] = {member: items[start : start + size]}
     if start + size < len(items):

@@ -30,4 +30,5 @@ class Limits:
 
 
 MAX_NESTING = 100  # of blocks, parentheses and literals, at compile time
+MAX_NUMBER = 400  # characters of one in the source
 MAX_SOURCE = 300 * 1024  # characters (spec 5.1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from routekey.expressions.vtl import nodes
-from routekey.expressions.vtl.errors import MAX_NESTING, MAX_SOURCE, TemplateError
+from routekey.expressions.vtl.errors import MAX_NESTING, MAX_NUMBER, MAX_SOURCE, TemplateError
 from routekey.expressions.vtl.nodes import Expression, Node
 
 _SPECIAL = re.compile(r"[\\$#]")
@@ -16,7 +16,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _BLANKS = re.compile(r"[ \t]*")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_END = re.compile(r"[ \t]*(?:\r\n|\n|\r)")
-_NUMBER = re.compile(r"-?(?:\d+\.(?!\.)\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)")
+_NUMBER = re.compile(r"-?(?:\d+\.(?!\.)\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)", re.ASCII)
 _REFERENCE = re.compile(r"\$!?\{?[A-Za-z_]")
 _MACRO = re.compile(r"#(?:macro|\{macro\})[ \t]*\(\s*([A-Za-z][A-Za-z0-9_]*)")
 
@@ -549,8 +549,10 @@ class Parser:
             return self.nested(self.mapping)
         number = _NUMBER.match(source, at)
         if number is not None:
-            self.at = number.end()
             text = number[0]
+            if len(text) > MAX_NUMBER:
+                raise self.fail(f"a number is longer than {MAX_NUMBER} characters")
+            self.at = number.end()
             return nodes.literal(int(text) if text.lstrip("-").isdigit() else float(text))
         word = _WORD.match(source, at)
         if word is not None and word[0] in ("true", "false"):

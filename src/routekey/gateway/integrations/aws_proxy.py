@@ -13,6 +13,7 @@ from routekey.eager import within
 from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.base import FunctionInvoker, FunctionRefused, IntegrationResult
+from routekey.gateway.integrations.handshake import forwarded_headers
 from routekey.gateway.integrations.responses import status_of
 from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
 from routekey.resources.integration import Integration
@@ -98,22 +99,6 @@ def _handshake(invocation: Invocation, request: HttpRequest) -> dict[str, Any]:
         document["queryStringParameters"] = {name: values[-1] for name, values in query.items()}
         document["multiValueQueryStringParameters"] = query
     return document
-
-
-def forwarded_headers(invocation: Invocation, request: HttpRequest) -> Headers:
-    """The handshake's headers as a backend sees them: the API's host, a trace id, and who the client is."""
-    connection = invocation.connection
-    own = ("host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
-    headers = [(name, value) for name, value in request.headers if name.lower() not in own]
-    headers.append(("Host", connection.domain_name))
-    if not request.header("x-amzn-trace-id"):
-        headers.append(("X-Amzn-Trace-Id", connection.pipeline.ids.trace(invocation.time)))
-    headers += [
-        ("X-Forwarded-For", connection.source_ip),
-        ("X-Forwarded-Port", str(request.port)),
-        ("X-Forwarded-Proto", "https" if request.secure else "http"),
-    ]
-    return headers
 
 
 def request_context(invocation: Invocation) -> dict[str, Any]:

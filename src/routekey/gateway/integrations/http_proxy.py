@@ -9,8 +9,8 @@ from routekey.eager import within
 from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.parameters import Source, compile_request_mapping
 from routekey.expressions.stage_variables import substitute
-from routekey.gateway.integrations.aws_proxy import forwarded_headers
 from routekey.gateway.integrations.base import IntegrationResult
+from routekey.gateway.integrations.handshake import forwarded_headers
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, header_lines
