@@ -14,19 +14,23 @@ from pathlib import Path
 from routekey.clock import Clock, Deadlines, SystemClock
 from routekey.config import Settings
 from routekey.control import (
-    access,
+    account,
+    api_keys,
     apis,
     authorizers,
+    client_certificates,
     deployments,
     domains,
     integrations,
+    load_balancer_links,
     models,
     operations,
     routes,
     stages,
     tags,
+    usage_plans,
     vpc_links,
-)  # fmt: skip
+)
 from routekey.errors import ApiError
 from routekey.front import Front
 from routekey.functions.code import CodeStore
@@ -219,7 +223,8 @@ class Gateway:
             vpc_links,
         ]
         v2 = operations.service(control, model.load("apigatewayv2", "2018-11-29"), v2_modules)
-        v1 = operations.service(control, model.load("apigateway", "2015-07-09"), [access, tags])
+        v1_modules = [account, api_keys, client_certificates, load_balancer_links, tags, usage_plans]
+        v1 = operations.service(control, model.load("apigateway", "2015-07-09"), v1_modules)
         functions = LambdaApi(self.functions, self.clock).service(model.load("lambda", "2015-03-31"))
         data_plane = DataPlane(self.pipeline, self.catalog, self.addresses, self.settings.trusted_proxy)
         management = Management(

@@ -1,4 +1,4 @@
-"""The patch operations of apigateway v1, and its lists."""
+"""What the operations of apigateway v1 share: look-ups, patch operations, lists."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from routekey.control.operations import decode_token, encode_token
-from routekey.errors import bad_request
-from routekey.wire.service import Call
+from routekey.control.operations import Control, decode_token, encode_token
+from routekey.errors import bad_request, not_found
+from routekey.resources.access import ApiKey
+from routekey.resources.base import Resource, check_tags
+from routekey.wire.service import Answer, Call
 
 _LIMIT = 25
 _MAX_LIMIT = 500
@@ -97,3 +99,21 @@ def page(call: Call, items: Sequence[Mapping[str, Any]], key: str = "id") -> dic
     if len(rest) > limit:
         answer["position"] = encode_token(str(rest[limit - 1][key]))
     return answer
+
+
+async def find(control: Control, kind: type[Any], name: str, *ids: str) -> Any:
+    found = await control.repository.find(kind, *ids)
+    if found is None:
+        raise not_found(f"Invalid {name} identifier specified", kind.kind)
+    return found
+
+
+async def patch(control: Control, call: Call, resource: Resource, paths: Mapping[str, Any], **more: Any) -> Answer:
+    stamp = {"last_updated_date": control.now()} if isinstance(resource, ApiKey) else {}
+
+    def update(stored: Resource) -> Resource:
+        updated = type(stored).of(patched(stored.members(), call, paths, **more), **stamp)
+        check_tags(updated.tags)  # type: ignore[attr-defined]
+        return updated
+
+    return (await control.repository.replace(resource, update)).members()
