@@ -9,6 +9,7 @@ import logging
 import shutil
 import ssl
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 from routekey.clock import Clock, Deadlines, SystemClock
@@ -66,11 +67,12 @@ class _Invoker:
 
     def __init__(self, functions: Functions) -> None:
         self.functions = functions
+        self._parse = lru_cache(maxsize=1024)(functions.parse)  # an integration names the same one each time
 
-    async def invoke(self, function: str, payload: bytes) -> FunctionAnswer:
+    async def invoke(self, function: str, payload: bytes, seconds: float) -> FunctionAnswer:
         try:
-            name, qualifier = self.functions.parse(function)
-            invoked = await self.functions.invoke(name, qualifier, payload)
+            name, qualifier = self._parse(function)
+            invoked = await self.functions.invoke(name, qualifier, payload, seconds=seconds)
         except ApiError as error:
             raise FunctionRefused(f"{error.code}: {error.message}") from None
         outcome = invoked.outcome

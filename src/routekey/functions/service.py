@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from routekey.clock import Deadlines
+from routekey.eager import within
 from routekey.errors import ApiError
 from routekey.functions.code import CodeStore
 from routekey.functions.environment import Environment, Program
@@ -127,8 +128,9 @@ class Functions:
         tail: bool = False,
         client_context: str | None = None,
         request_id: str = "",
+        seconds: float | None = None,
     ) -> Invoked:
-        """Run the function and wait for its outcome.
+        """Run the function and wait for its outcome; TimeoutError when that takes longer than `seconds`.
 
         ResourceNotFoundException when there is no such function, TooManyRequestsException when too many wait.
         """
@@ -145,7 +147,7 @@ class Functions:
             pool.submit(work)
         except Throttled as error:
             raise ApiError(429, "TooManyRequestsException", f"Rate Exceeded. {error}", {"Type": "User"}) from None
-        outcome = await work.done
+        outcome = await (work.done if seconds is None else within(seconds, work.done))
         text = log_tail(work.log) if work.log is not None else None
         return Invoked(outcome, work.request_id, function.version, text)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from routekey.eager import within
 from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.base import FunctionInvoker, FunctionRefused, IntegrationResult
@@ -43,7 +42,7 @@ class AwsProxy:
                 f"AWS_PROXY calls with POST, not {self._method}: set integrationMethod",
             )
         try:
-            answer = await within(self._timeout, self._invoker.invoke(self._function, event(invocation)))
+            answer = await self._invoker.invoke(self._function, event(invocation), self._timeout)
         except TimeoutError:
             raise GatewayError(
                 ResponseType.INTEGRATION_TIMEOUT,

@@ -40,8 +40,11 @@ class FunctionRefused(Exception):
 
 
 class FunctionInvoker(Protocol):
-    async def invoke(self, function: str, payload: bytes) -> FunctionAnswer:
-        """Call the function that the ARN or name `function` stands for, and wait for its answer."""
+    async def invoke(self, function: str, payload: bytes, seconds: float) -> FunctionAnswer:
+        """Call the function that the ARN or name `function` stands for.
+
+        TimeoutError when it has not answered after `seconds`; FunctionRefused when it was not reached.
+        """
 
 
 @dataclass(slots=True)
