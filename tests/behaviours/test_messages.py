@@ -470,3 +470,25 @@ def test_many_messages_of_one_connection_are_bounded_in_flight_and_all_answered(
             assert not arrived.acquire(timeout=0.2)
             release.set()
             assert sorted(int(client.recv(5)) for _ in range(20)) == list(range(20))
+
+
+def test_what_a_client_says_cannot_break_out_of_a_header(gateway: RunningGateway, echo: Backend) -> None:
+    parameters = {
+        "integration.request.header.Host": "route.request.body.h",
+        "integration.request.header.X-Name": "route.request.body.h",
+    }
+    with gateway.api({"$default": http_proxy(echo.url, RequestParameters=parameters)}).connect() as client:
+        client.send(json.dumps({"h": "a\r\nX-Admin: yes\r\nContent-Length: 0\r\n\r\nDELETE /all HTTP/1.1\r\nHost: x"}))
+        client.recv(5)
+    [seen] = echo.seen
+    assert seen.method == "POST"
+    assert "X-Admin" not in seen.headers
+    assert seen.headers["X-Name"].startswith("a  X-Admin: yes")
+
+
+def test_mapped_text_goes_out_as_utf_8(gateway: RunningGateway, echo: Backend) -> None:
+    parameters = {"integration.request.header.who": "route.request.body.who"}
+    with gateway.api({"$default": http_proxy(echo.url, RequestParameters=parameters)}).connect() as client:
+        client.send('{"who": "é"}')
+        client.recv(5)
+    assert echo.seen[0].headers["who"].encode("latin-1").decode() == "é"

@@ -314,3 +314,19 @@ def duplicate(v2: Any, api_id: str) -> bool:
     except v2.exceptions.ConflictException:
         return True
     return False
+
+
+def test_a_stage_that_changes_while_it_is_first_connected_to_serves_the_change(gateway: RunningGateway) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    v2 = gateway.client("apigatewayv2")
+    with ThreadPoolExecutor(1) as pool:
+        for round_ in range(12):
+            api = gateway.api({"ping": mock("$stageVariables.v", two_way=True)}, variables={"v": "old"})
+            change = pool.submit(
+                v2.update_stage, ApiId=api.id, StageName=api.stage, StageVariables={"v": f"new-{round_}"}
+            )
+            with api.connect() as client:
+                change.result()
+                client.send('{"action":"ping"}')
+                assert client.recv(5) == f"new-{round_}"
