@@ -12,6 +12,8 @@ import msgspec
 from routekey.wire.http import HttpRequest, HttpResponse
 
 PREFIX = "/2018-06-01/runtime/"
+INVOCATION = PREFIX + "invocation/"
+NEXT = INVOCATION + "next"
 MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of an answer, as Lambda's own limit
 _READ = 64 * 1024 * 1024  # how much of an answer over the limit is read before the connection is dropped
 
@@ -84,15 +86,16 @@ class RuntimeApi:
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         path = request.path
+        # Answers name a request id, which only a client that was given the event knows.
+        if request.method == "POST" and path.startswith(INVOCATION):
+            return self._answer(request, path.removeprefix(INVOCATION))
         if request.header("origin") or request.host != "127.0.0.1":
             return HttpResponse(403)  # a web page, not the function's runtime client
-        if request.method == "GET" and path == PREFIX + "invocation/next":
+        if request.method == "GET" and path == NEXT:
             return await self._wait()
         if request.method == "POST" and path == PREFIX + "init/error":
             self._init_failed(Outcome(request.body, _error_type(request)))
             return _accepted()
-        if request.method == "POST" and path.startswith(PREFIX + "invocation/"):
-            return self._answer(request, path.removeprefix(PREFIX + "invocation/"))
         return HttpResponse(404, [("Content-Type", "application/json")], b'{"errorType":"InvalidPath"}')
 
     async def _wait(self) -> HttpResponse:

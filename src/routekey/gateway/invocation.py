@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from routekey.wire.http import HttpRequest, parse_query
@@ -18,6 +19,12 @@ DISCONNECT = "DISCONNECT"
 
 
 _NO_PARAMS: dict[str, dict[str, str]] = {"path": {}, "querystring": {}, "header": {}}
+
+
+@lru_cache(maxsize=4)
+def log_time(seconds: int) -> str:
+    """A moment in the form of access logs; many messages share one."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
 
 
 class Invocation:
@@ -65,7 +72,7 @@ class Invocation:
     @property
     def request_time(self) -> str:
         """The moment in the form of access logs: 25/Dec/2021:10:45:28 +0000."""
-        return datetime.datetime.fromtimestamp(self.time, datetime.UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+        return log_time(int(self.time))
 
     @property
     def request_time_epoch(self) -> int:
