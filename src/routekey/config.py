@@ -96,6 +96,9 @@ OPTIONS = (
 )  # fmt: skip
 
 
+_MAY_BE_ZERO = ("port", "connect_rate")  # any port; no limit. Elsewhere 0 leaves nothing to work with
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     for option in OPTIONS:
         flag = "--" + option.name.replace("_", "-")
@@ -169,12 +172,12 @@ def _settings(given: Mapping[str, tuple[Any, str]]) -> Settings:
     numbers = {each.name: each.type for each in fields(Quotas)}
     for name, (value, source) in given.items():
         if name in numbers:
-            quotas[name] = _number(value, numbers[name], source)
+            quotas[name] = _number(value, numbers[name], source, zero=name in _MAY_BE_ZERO)
         elif name == "quota":
             for quota, number in _pairs(value, source):
                 if quota not in numbers:
                     raise SettingsError(f"{source}: {quota} is no quota (one of {', '.join(numbers)})")
-                quotas[quota] = _number(number, numbers[quota], f"{source} {quota}")
+                quotas[quota] = _number(number, numbers[quota], f"{source} {quota}", zero=quota in _MAY_BE_ZERO)
         else:
             values[name] = _value(name, value, source)
     settings = Settings(**values, quotas=Quotas(**quotas))
@@ -194,7 +197,7 @@ def _pairs(value: Any, source: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _number(value: Any, kind: Any, source: str) -> float | int:
+def _number(value: Any, kind: Any, source: str, *, zero: bool = False) -> float | int:
     try:
         number = float(value) if "float" in str(kind) else int(value)
         if not math.isfinite(number):
@@ -203,14 +206,14 @@ def _number(value: Any, kind: Any, source: str) -> float | int:
         raise SettingsError(f"{source}: {value} is no number") from None
     if number < 0:
         raise SettingsError(f"{source}: {value} is negative")
-    if number == 0 and not source.endswith(("port", "PORT", "connect_rate")):
+    if number == 0 and not zero:
         raise SettingsError(f"{source}: 0 leaves nothing to work with")
     return number
 
 
 def _value(name: str, value: Any, source: str) -> Any:
     if name in ("port", "function_environments"):
-        number = _number(value, int, source)
+        number = _number(value, int, source, zero=name in _MAY_BE_ZERO)
         if name == "port" and number > 65535:
             raise SettingsError(f"{source}: {value} is no port (0 to 65535)")
         return number

@@ -35,6 +35,13 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
     assert str(given.trusted_proxy[0]) == "10.0.0.0/8"
 
 
+def test_zero_means_any_port_and_no_limit_wherever_it_is_written(tmp_path: Path) -> None:
+    assert settings(tmp_path, {"port": "0", "quota": ["connect_rate=0"]}).quotas.connect_rate == 0
+    assert settings(tmp_path, environment={"ROUTEKEY_PORT": "0"}).port == 0
+    given = settings(tmp_path, file="port = 0\n[quota]\nconnect_rate = 0\n")
+    assert (given.port, given.quotas.connect_rate) == (0, 0)
+
+
 def test_lists_in_the_environment_are_split_at_commas(tmp_path: Path) -> None:
     given = settings(tmp_path, environment={"ROUTEKEY_TRUSTED_PROXY": "10.0.0.0/8, 192.168.0.0/16"})
     assert len(given.trusted_proxy) == 2

@@ -301,6 +301,7 @@ class Functions:
             if pool.empty:
                 del self._pools[at]
         self._retired = [pool for pool in self._retired if not pool.empty]
+        self._stamps = {at: stamp for at, stamp in self._stamps.items() if at in self._pools}
 
     async def close(self) -> None:
         for task in list(self._events):

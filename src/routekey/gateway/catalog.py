@@ -84,8 +84,13 @@ class Catalog:
     async def _load(self, api_id: str, name: str) -> StageHandle | None:
         handle = StageHandle(api_id, name)
         self._stages[api_id, name] = handle  # before it is read, so that a change meanwhile is not missed
-        if not await self._refresh(handle):
-            self._stages.pop((api_id, name), None)
+        served = False
+        try:
+            served = await self._refresh(handle)
+        finally:
+            if not served:
+                self._stages.pop((api_id, name), None)
+        if not served:
             return None
         if len(self._stages) > MAX_STAGES:
             unused = next((at for at, each in self._stages.items() if not each.users and each is not handle), None)

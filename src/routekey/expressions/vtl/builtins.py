@@ -20,7 +20,6 @@ from routekey.expressions.vtl.render import Loop, Render
 from routekey.expressions.vtl.values import (
     Entry,
     Undefinable,
-    equal,
     hash_code,
     is_number,
     same,
@@ -629,6 +628,3 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, list) and all(isinstance(byte, int) for byte in value):
         return bytes(byte % 256 for byte in value)
     return (value if isinstance(value, str) else text(value)).encode("utf-8", "replace")
-
-
-__all__ = ["Host", "Util", "equal", "find", "item", "member", "put"]
