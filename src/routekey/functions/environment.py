@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import cast
 
 from routekey.clock import Deadlines
 from routekey.functions.processes import Guardian
@@ -74,6 +75,7 @@ class Environment(asyncio.SubprocessProtocol):
         self.listener = Listener(self.api, deadlines, context=None, max_connections=8)
         self._timer: asyncio.TimerHandle | None = None
         self._process: asyncio.SubprocessTransport | None = None
+        self.pid = 0
         self._pipe = -1
         self._partial = b""
         self._second = self._lines = 0  # of its output
@@ -87,7 +89,7 @@ class Environment(asyncio.SubprocessProtocol):
         os.set_blocking(self._pipe, False)
         variables = {**self.program.variables, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}"}
         try:
-            transport, _ = await self.loop.subprocess_exec(
+            await self.loop.subprocess_exec(
                 lambda: self,
                 *self.program.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -104,13 +106,17 @@ class Environment(asyncio.SubprocessProtocol):
             raise
         finally:
             os.close(child)
-        self._process = transport
-        self.pid = transport.get_pid()
+        if self.state is State.ENDED:
+            return  # it was over before this could go on
         self.guardian.watch(self.pid)
         limit_memory(self.pid, self.function.memory_size)
         self.loop.add_reader(self._pipe, self._read)
         if self.state is State.STARTING:
             self._timer = self.loop.call_later(INIT_SECONDS + self.function.timeout, self._init_late)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._process = cast(asyncio.SubprocessTransport, transport)
+        self.pid = self._process.get_pid()
 
     def invoke(self, work: Work) -> None:
         """Run `work`; its future gives the outcome."""
