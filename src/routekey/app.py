@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 import datetime
 import logging
+import os
 import shutil
 import ssl
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from routekey.aws.client import AwsClient
+from routekey.aws.credentials import LOCAL, Credentials
+from routekey.aws.endpoints import REAL, Endpoints
+from routekey.aws.moto import Moto
 from routekey.clock import Clock, Deadlines, SystemClock
 from routekey.config import Settings
 from routekey.control import (
@@ -42,31 +47,36 @@ from routekey.gateway.address import Addresses
 from routekey.gateway.catalog import Catalog, Domains
 from routekey.gateway.connections import Connections
 from routekey.gateway.endpoint import DataPlane
+from routekey.gateway.integrations.address import AddressMap
 from routekey.gateway.integrations.base import FunctionAnswer, FunctionRefused
 from routekey.gateway.integrations.types import Backends
 from routekey.gateway.pipeline import Pipeline
 from routekey.gateway.push import Management
+from routekey.resources.access import ClientCertificate
 from routekey.resources.ids import Ids, Region
 from routekey.resources.repository import Repository
 from routekey.resources.stage import Stage
 from routekey.state.backend import data_folder, open_store
 from routekey.wire import model, tls
-from routekey.wire.http import Endpoint
+from routekey.wire.http import Endpoint, HttpRequest, HttpResponse
 from routekey.wire.listener import SPARE_DESCRIPTORS, Listener, raise_descriptor_limit
-from routekey.wire.service import Call
+from routekey.wire.service import Call, RestService
 from routekey.wire.transport import HttpBackends
 
 log = logging.getLogger("routekey")
 
 DRAIN_SECONDS = 5.0
+OWN_SERVICES = ("APIGATEWAYV2", "API_GATEWAY", "APIGATEWAYMANAGEMENTAPI", "LAMBDA")  # as endpoint variables spell them
 REAP_SECONDS = 5.0
 
 
-class _Invoker:
-    """Functions as the data plane asks for them."""
+class _LocalLambda:
+    """This gateway's functions, and its Lambda API, as the data plane asks for them."""
 
-    def __init__(self, functions: Functions) -> None:
+    def __init__(self, functions: Functions, api: RestService, region: Region) -> None:
         self.functions = functions
+        self.api = api
+        self.region = region
         self._parse = lru_cache(maxsize=1024)(functions.parse)  # an integration names the same one each time
 
     async def invoke(self, function: str, payload: bytes, seconds: float) -> FunctionAnswer:
@@ -74,9 +84,20 @@ class _Invoker:
             name, qualifier = self._parse(function)
             invoked = await self.functions.invoke(name, qualifier, payload, seconds=seconds)
         except ApiError as error:
-            raise FunctionRefused(f"{error.code}: {error.message}") from None
+            raise FunctionRefused(f"{error.code}: {error.message}", missing=error.status == 404) from None
         outcome = invoked.outcome
         return FunctionAnswer(200, outcome.payload, "Unhandled" if outcome.error else None, invoked.request_id)
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        answer = await self.api.respond(request)
+        if answer is not None:
+            return answer
+        body = b'{"message":"the Lambda API has no such operation"}'
+        return HttpResponse(404, [("Content-Type", "application/json")], body)
+
+    def is_own(self, function: str) -> bool:
+        parts = function.split(":")
+        return len(parts) < 7 or parts[3:5] == [self.region.name, self.region.account_id]
 
 
 class Gateway:
@@ -100,7 +121,7 @@ class Gateway:
         self._listeners: list[Listener] = []
         self.store = open_store(settings.data)
         self.repository = Repository(self.store)
-        self.http = HttpBackends(self.deadlines)
+        self.http = HttpBackends(self.deadlines, authority=settings.backend_ca)
         limits = Limits(environments=settings.function_environments)
         code = CodeStore(self.store, self.folder / "code")
         self.functions = Functions(
@@ -108,11 +129,32 @@ class Gateway:
         )
         self.connections = Connections()
         self.pipeline = Pipeline(self.clock, self.ids, settings.quotas, self.deadlines, self.connections)
-        backends = Backends(_Invoker(self.functions), self.http)
-        self.catalog = Catalog(self.repository, backends, self.pipeline.forget)
+        self.functions_api = LambdaApi(self.functions, self.clock).service(model.load("lambda", "2015-03-31"))
+        self.endpoints = Endpoints(None if settings.aws == "moto" else settings.aws, os.environ)
+        self.moto: Moto | None = None
+        self.catalog = Catalog(self.repository, self._backends(), self.pipeline.forget)
         self.domains = Domains(self.repository)
         self.addresses = Addresses(self.region, self.domains, settings.public_host)
         self.port = 0
+
+    def _backends(self) -> Backends:
+        client = AwsClient(self.http)
+        self.credentials = Credentials(self.endpoints, client, os.environ, self.region.name, self.clock)
+        return Backends(
+            functions=_LocalLambda(self.functions, self.functions_api, self.region),
+            http=self.http,
+            addresses=AddressMap(self.settings.map),
+            endpoints=self.endpoints,
+            credentials=self.credentials,
+            aws=client,
+            clock=self.clock,
+            identify=self._identify,
+        )
+
+    def _identify(self, certificate: ClientCertificate) -> ssl.SSLContext:
+        """TLS to backends that presents the stage's client certificate."""
+        pem = certificate.pem_encoded_certificate, certificate.private_key
+        return tls.client_context(self.settings.backend_ca, *pem)
 
     @property
     def folder(self) -> Path:
@@ -148,6 +190,10 @@ class Gateway:
         await self.domains.load()
         await self.functions.code.sweep()
         self.functions.open()
+        if self.settings.aws == "moto":
+            guardian = self.functions.guardian
+            self.moto = Moto(self.region.account_id, self.region.name, guardian.watch, guardian.forget)
+            self.endpoints.aws = await self.moto.start()
         front = self._front()
         local = self._local_context()
         room = max(64, limit - SPARE_DESCRIPTORS - limit // 20)
@@ -159,11 +205,26 @@ class Gateway:
             callback = self._listen(front, local, room).listen("127.0.0.1", 0)
         host = self.host if callback == self.port else "127.0.0.1"
         self.functions.home = Home(
-            f"{host}:{callback}", self.url, str(self.folder / "tls" / "ca.pem"), lambda: self.domains.names
+            f"{host}:{callback}", self._sdk, str(self.folder / "tls" / "ca.pem"), lambda: self.domains.names
         )
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self.deadlines.run()), loop.create_task(self._reap())]
         front.ready = True
+
+    async def _sdk(self) -> dict[str, str]:
+        """What leads the SDK calls of functions: our own services here, others where `--aws` says (contract 2)."""
+        given = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
+        aws = self.endpoints.aws
+        # Nobody's keys, unless AWS itself was asked for: what is signed with them is only good on this machine.
+        keys = await self.credentials.own() if aws == REAL else LOCAL
+        variables = {
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            **({"AWS_SESSION_TOKEN": keys.token} if keys.token else {}),
+            **given,
+            **{f"AWS_ENDPOINT_URL_{name}": self.url for name in OWN_SERVICES},
+        }
+        return variables if aws == REAL else {**variables, "AWS_ENDPOINT_URL": aws or self.url}
 
     def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None, room: int) -> Listener:
         listener = Listener(endpoint, self.deadlines, context=context, max_connections=room)
@@ -227,17 +288,19 @@ class Gateway:
         v2 = operations.service(control, model.load("apigatewayv2", "2018-11-29"), v2_modules)
         v1_modules = [account, api_keys, client_certificates, load_balancer_links, tags, usage_plans]
         v1 = operations.service(control, model.load("apigateway", "2015-07-09"), v1_modules)
-        functions = LambdaApi(self.functions, self.clock).service(model.load("lambda", "2015-03-31"))
         data_plane = DataPlane(self.pipeline, self.catalog, self.addresses, self.settings.trusted_proxy)
         management = Management(
             self.connections, self.catalog, self.addresses, self.ids, self.settings.quotas.max_message
         )
-        return Front(self.addresses, data_plane, management, v2, v1, functions, self._metrics)
+        return Front(self.addresses, data_plane, management, v2, v1, self.functions_api, self._metrics, self._aws_url)
 
     def _endpoint(self, call: Call) -> str:
         own_certificate = self.settings.tls not in ("auto", "off")
         scheme = "wss" if own_certificate else "ws"
         return f"{scheme}://{self.settings.public_host or call.request.header('host')}"
+
+    def _aws_url(self) -> str | None:
+        return self.endpoints.aws if self.endpoints.aws != REAL else None
 
     def _metrics(self) -> str:
         return f"# TYPE routekey_connections gauge\nroutekey_connections {len(self.connections)}\n"
@@ -288,6 +351,8 @@ class Gateway:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        if self.moto is not None:
+            await self.moto.stop()
         await self.functions.close()
         self.http.close()
         self.catalog.close()

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ from routekey.config import Settings, SettingsError, add_flags, load
 if TYPE_CHECKING:
     from routekey.app import Gateway
     from routekey.logs import Output
+
+log = logging.getLogger("routekey")
 
 NOT_YET = (
     "deploy",
@@ -114,8 +117,15 @@ def _render(values: argparse.Namespace) -> int:
 
 def _serve(settings: Settings) -> int:
     from routekey.app import Gateway
+    from routekey.aws import moto
     from routekey.logs import Output
     from routekey.state.store import StoreError
+
+    if settings.aws == "moto":
+        try:
+            moto.require()
+        except moto.NotInstalled as error:
+            raise SettingsError(str(error)) from None
 
     async def run() -> int:
         try:
@@ -138,10 +148,15 @@ def _serve(settings: Settings) -> int:
 
 
 async def _until_stopped(gateway: Gateway, output: Output) -> int:
+    from routekey.aws.moto import MotoFailed
+
     settings = gateway.settings
     signals = _Signals()
     try:
         await gateway.start()
+    except MotoFailed as error:
+        print(f"routekey: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         address = f"{settings.host}:{settings.port}"
         print(
@@ -154,6 +169,8 @@ async def _until_stopped(gateway: Gateway, output: Output) -> int:
     output.line(gateway.url)
     for url in await gateway.stages():
         output.line(url)
+    if settings.aws == "moto":
+        log.info("moto serves AWS", extra={"data": {"url": gateway.endpoints.aws}})
     await signals.first.wait()
     await gateway.stop(signals.second)
     return 0

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from routekey.resources.quotas import Quotas
 
 FILE = "routekey.toml"
 PREFIX = "ROUTEKEY_"
 # Flags of the contract that are still to be built: named, so that using one says so.
-NOT_YET = ("stack_name", "credentials", "aws", "parameter", "map", "watch", "workers", "admin_token")
+NOT_YET = ("stack_name", "credentials", "parameter", "watch", "workers", "admin_token")
 
 
 class SettingsError(Exception):
@@ -41,6 +42,9 @@ class Settings:
     auth: str = "open"
     insecure: bool = False
     tls: str = "auto"  # auto, off, or CERT,KEY
+    aws: str | None = None  # an endpoint's URL, moto or real
+    map: Mapping[str, str] = field(default_factory=dict)
+    backend_ca: str | None = None
     quotas: Quotas = field(default_factory=Quotas)
     function_environments: int = 16
     log_format: str = "text"
@@ -82,6 +86,10 @@ OPTIONS = (
     Option("auth", "open", "open: the control plane, the Lambda API and @connections check no signature"),
     Option("insecure", "", "allow --auth open on a host that is not loopback", flag=True),
     Option("tls", "auto|off|CERT,KEY", "certificates of the gateway's own CA, none, or yours (auto)"),
+    Option("aws", "URL|moto|real", "where AWS services are: an endpoint, a moto server of the gateway's own, or AWS"),
+    Option("map", "NAME=ADDRESS", "where a VPC link, load balancer, host or function is: HOST:PORT[,HOST:PORT...] or "
+           "unix:PATH; repeatable", repeatable=True),
+    Option("backend_ca", "FILE", "certificates in PEM that HTTPS backends may have, beside the system's"),
     Option("idle_timeout", "SECONDS", "close a connection without data for so long (600)"),
     Option("max_connection_age", "SECONDS", "close a connection after so long (7200)"),
     Option("max_message", "BYTES", "largest message, both ways (131072)"),
@@ -140,12 +148,26 @@ def load(
                 raise SettingsError(
                     f"{variable} is no setting of routekey: unset it (routekey serve --help lists them)"
                 )
-            parts: Any = [part.strip() for part in text.split(",")] if known[name].repeatable else text
+            parts: Any = _listed(name, text) if known[name].repeatable else text
             given[name] = parts, variable
     for name, value in flags.items():
         if name in known and value is not None:
             given[name] = value, "--" + name.replace("_", "-")
     return _settings(given)
+
+
+def _listed(name: str, text: str) -> list[str]:
+    """The entries of a variable: commas part them, but for those between the addresses of one entry of `map`."""
+    parts = [part.strip() for part in text.split(",")]
+    if name != "map":
+        return parts
+    joined: list[str] = []
+    for part in parts:
+        if "=" not in part and joined:
+            joined[-1] += f",{part}"
+        else:
+            joined.append(part)
+    return joined
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -178,6 +200,8 @@ def _settings(given: Mapping[str, tuple[Any, str]]) -> Settings:
                 if quota not in numbers:
                     raise SettingsError(f"{source}: {quota} is no quota (one of {', '.join(numbers)})")
                 quotas[quota] = _number(number, numbers[quota], f"{source} {quota}", zero=quota in _MAY_BE_ZERO)
+        elif name == "map":
+            values["map"] = _map(value, source)
         else:
             values[name] = _value(name, value, source)
     settings = Settings(**values, quotas=Quotas(**quotas))
@@ -195,6 +219,18 @@ def _pairs(value: Any, source: str) -> list[tuple[str, Any]]:
             raise SettingsError(f"{source}: {text} is not NAME=NUMBER")
         pairs.append((name.strip().replace("-", "_"), number))
     return pairs
+
+
+def _map(value: Any, source: str) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {name: ",".join(map(str, each)) if isinstance(each, list) else str(each) for name, each in value.items()}
+    entries = {}
+    for text in value if isinstance(value, list) else [value]:
+        name, sign, address = str(text).partition("=")
+        if not (sign and name.strip() and address.strip()):
+            raise SettingsError(f"{source}: {text} is not NAME=ADDRESS, such as my-link=127.0.0.1:9000")
+        entries[name.strip()] = address.strip()
+    return entries
 
 
 def _number(value: Any, kind: Any, source: str, *, zero: bool = False) -> float | int:
@@ -260,8 +296,31 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"--public-host {settings.public_host}: HOST or HOST:PORT is expected")
     if not re.fullmatch("[a-z]{2}(-[a-z]+)+-[0-9]", settings.region):
         raise SettingsError(f"--region {settings.region}: a region such as us-east-1 is expected")
+    if settings.aws is not None and settings.aws not in ("moto", "real"):
+        _check_aws(settings.aws)
+    if settings.backend_ca is not None:
+        _check_authority(settings.backend_ca)
     if settings.tls not in ("auto", "off"):
         _check_tls(settings)
+
+
+def _check_aws(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SettingsError(
+            f"--aws {url}: moto, real, or the URL of an endpoint such as http://127.0.0.1:4566 is expected"
+        )
+
+
+def _check_authority(path: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(f"--backend-ca {path}: these are no certificates in PEM ({error})") from None
 
 
 def _check_tls(settings: Settings) -> None:

@@ -51,6 +51,7 @@ class ResponseType(Enum):
     INTEGRATION_FAILURE = (504, "Network error communicating with endpoint")
     INTEGRATION_TIMEOUT = (504, "Endpoint request timed out")
     UNSUPPORTED_MEDIA_TYPE = (415, "Unsupported Media Type")
+    BAD_REQUEST_BODY = (400, "Bad request body")
     BAD_REQUEST_PARAMETERS = (400, "Missing required request parameters")
     THROTTLED = (429, "Too Many Requests")
 
@@ -66,8 +67,11 @@ class ResponseType(Enum):
 class GatewayError(Exception):
     """One message or handshake that failed: the client gets `text`, the log gets `detail`."""
 
-    def __init__(self, kind: ResponseType, detail: str, text: str | None = None) -> None:
+    def __init__(
+        self, kind: ResponseType, detail: str, text: str | None = None, *, validation: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.text = kind.text if text is None else text
+        self.validation = validation  # what is wrong with a body, as $context.error.validationErrorString has it

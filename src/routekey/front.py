@@ -46,6 +46,7 @@ class Front:
         v1: RestService,
         functions: RestService,
         metrics: Callable[[], str],
+        aws: Callable[[], str | None],
     ) -> None:
         self.addresses = addresses
         self.data_plane = data_plane
@@ -54,6 +55,7 @@ class Front:
         self.v1 = v1
         self.functions = functions
         self.metrics = metrics
+        self.aws = aws  # the URL of other services, where there is one
         self.ready = False
 
     def body_limit(self, method: str, target: str) -> int:
@@ -115,9 +117,11 @@ class Front:
             return self.data_plane.refusal(403, "Forbidden")
         service = scope or request.header("x-amz-target").partition("_")[0].lower()
         name = _SERVICE_IDS.get(service) or re.sub(r"[^A-Za-z0-9]", "_", service).upper()
+        where = self.aws()
         message = (
-            f"{service} is not served here: set AWS_ENDPOINT_URL_{name} to where it is (AWS_ENDPOINT_URL sends every "
-            "service here); --aws, which will lead there, is not built yet"
+            f"{service} is not served here, and AWS_ENDPOINT_URL sends every service here: set AWS_ENDPOINT_URL_{name} "
+            + (f"to {where}, where --aws is" if where else "to where it is")
+            + "; integrations and functions of this gateway find it by --aws"
         )
         error = f"<Error><Code>NotImplemented</Code><Message>{message}</Message></Error>"
         if service == "s3":  # whose clients read nothing but XML, as do those of the query protocol

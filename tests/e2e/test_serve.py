@@ -161,10 +161,10 @@ def test_a_database_that_is_not_ours_exits_1(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["serve", "--auth", "sigv4"], "--auth sigv4 is not built yet"),
-        (["serve", "--aws", "moto"], "--aws is not built yet"),
+        (["serve", "--aws", "elsewhere"], "moto, real, or the URL of an endpoint"),
         (["serve", "--watch"], "--watch is not built yet"),
         (["serve", "--workers", "2"], "--workers is not built yet"),
-        (["serve", "--map", "a=b"], "--map is not built yet"),
+        (["serve", "--map", "a"], "a is not NAME=ADDRESS"),
         (["serve", "template.yaml"], "serving template.yaml is not built yet"),
         (["deploy", "template.yaml", "--endpoint-url", "x"], "routekey deploy is not built yet"),
         (["tail"], "routekey tail is not built yet"),
@@ -203,7 +203,7 @@ def test_a_template_that_does_not_parse_exits_2_with_its_place(tmp_path: Path) -
 def test_help_names_only_what_is_built(tmp_path: Path) -> None:
     code, said = run(tmp_path, "serve", "--help")
     assert code == 0
-    for flag in ("--aws", "--watch", "--workers", "--map", "--credentials", "source"):
+    for flag in ("--watch", "--workers", "--credentials", "source"):
         assert flag not in said
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from routekey.errors import ExpressionError
-from routekey.expressions.json import NotJson, parse, to_json
+from routekey.expressions.json import to_json
 from routekey.expressions.jsonpath import MISSING, compile_path
-from routekey.expressions.scope import Result, Scope
+from routekey.expressions.scope import Response, Scope
 
 _NAME = r"[A-Za-z0-9._$-]+"
 _TARGET = re.compile(rf"integration\.request\.(header|querystring|path)\.({_NAME})")
@@ -24,15 +25,25 @@ _CONTEXT = re.compile(r"context\.([A-Za-z0-9._-]+)")
 _STAGE = re.compile(rf"stageVariables\.({_NAME})")
 
 Source = Callable[[Scope], str | None]
-ResponseSource = Callable[[Scope, Result], str | None]
+ResponseSource = Callable[[Scope, Response], str | None]
 
 
-def compile_request_mapping(target: str, source: str) -> tuple[str, str, Source]:
-    """Location (header, querystring or path), name, and the value's source. ExpressionError otherwise."""
+@dataclass(frozen=True, slots=True)
+class RequestMapping:
+    """One compiled entry of requestParameters."""
+
+    location: str  # header, querystring or path
+    name: str
+    source: Source
+    static: bool  # a literal, which goes out as the author wrote it
+
+
+def compile_request_mapping(target: str, source: str) -> RequestMapping:
+    """What goes where in a request. ExpressionError names what is wrong."""
     match = _TARGET.fullmatch(target)
     if match is None:
         raise ExpressionError(f"{target} (integration.request.header|querystring|path.NAME)")
-    return match[1], match[2], _request_source(source)
+    return RequestMapping(match[1], match[2], _request_source(source), source.startswith("'"))
 
 
 def compile_response_mapping(target: str, source: str) -> tuple[str, ResponseSource]:
@@ -52,8 +63,10 @@ def _request_source(text: str) -> Source:
         return _request_part(match[1], match[2])
     match = _REQUEST_BODY.fullmatch(text)
     if match is not None:
+        if not match[1]:
+            return lambda scope: scope.body or None
         find = _body(match[1])
-        return lambda scope: find(scope.body)
+        return lambda scope: find(scope.document)
     raise ExpressionError(text)
 
 
@@ -81,8 +94,10 @@ def _response_source(text: str) -> ResponseSource:
         return lambda scope, result: ",".join(result.values(name)) or None
     match = _RESPONSE_BODY.fullmatch(text)
     if match is not None:
+        if not match[1]:
+            return lambda scope, result: result.text or None
         find = _body(match[1])
-        return lambda scope, result: find(result.text)
+        return lambda scope, result: find(result.document)
     raise ExpressionError(text)
 
 
@@ -111,17 +126,8 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, str) else to_json(value)
 
 
-def _body(path: str) -> Callable[[str], str | None]:
-    if not path:
-        return lambda body: body or None
+def _body(path: str) -> Callable[[Any], str | None]:
     if path[0] not in ".[":
         raise ExpressionError(f"body{path}")
-    compiled = compile_path("$" + path)
-
-    def value(body: str) -> str | None:
-        try:
-            return _text(compiled.get(parse(body)))
-        except NotJson:
-            return None
-
-    return value
+    find = compile_path("$" + path).get
+    return lambda document: None if document is MISSING else _text(find(document))

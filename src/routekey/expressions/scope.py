@@ -1,18 +1,27 @@
-"""What expressions may read of a message, in their own words."""
+"""What expressions may read of a message and of its answer, in their own words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from routekey.expressions.selection import Response
+from routekey.expressions.json import NotJson, parse
+from routekey.expressions.jsonpath import MISSING
 
 
-class Scope(Protocol):
-    """One request on its way to an integration."""
+class Message(Protocol):
+    """One message of a client."""
 
     @property
     def body(self) -> str: ...
+
+    @property
+    def document(self) -> Any:
+        """The body's JSON value, or MISSING where it is not JSON."""
+
+
+class Scope(Message, Protocol):
+    """One request on its way to an integration."""
 
     @property
     def stage_variables(self) -> Mapping[str, str]: ...
@@ -26,8 +35,25 @@ class Scope(Protocol):
         """The value of `$context.name`, dotted; None where there is none."""
 
 
-class Result(Response, Protocol):
+class Response(Protocol):
     """One answer of an integration."""
 
     @property
+    def status(self) -> int: ...
+
+    @property
     def text(self) -> str: ...
+
+    @property
+    def document(self) -> Any: ...
+
+    def values(self, name: str) -> Sequence[str]:
+        """Every value of the header `name`, matched without regard to case."""
+
+
+def document_of(text: str) -> Any:
+    """The JSON value of `text`, or MISSING."""
+    try:
+        return parse(text)
+    except NotJson:
+        return MISSING

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from routekey.errors import ExpressionError
-from routekey.expressions.json import NotJson, parse, to_text
+from routekey.errors import EvaluationError, ExpressionError
+from routekey.expressions.java_regex import compile_java, matches
+from routekey.expressions.json import to_text
 from routekey.expressions.jsonpath import MISSING, Path, compile_path
+from routekey.expressions.scope import Message, Response
 
 MAX_EXPRESSION = 2000  # characters
 API_KEY_EXPRESSIONS = ("$request.header.x-api-key", "$context.authorizer.usageIdentifierKey")
@@ -23,19 +24,11 @@ _ROOTS = (
     "context.authorizer.usageIdentifierKey",
 )
 _NAME = re.compile(r"\.[A-Za-z0-9_-]+")
+_WORDS = re.compile("[A-Za-z0-9 _-]*")  # a pattern that only matches itself
+KEY_SECONDS = 0.05  # of one match of an integration response's key, whose subject clients may influence
 
 
-class Response(Protocol):
-    """What an integration response's expressions can read."""
-
-    @property
-    def status(self) -> int: ...
-
-    def values(self, name: str) -> Sequence[str]:
-        """Every value of the header `name`, matched without regard to case."""
-
-
-Variable = Callable[[Any, str, Response | None], str]
+Variable = Callable[[Message, Response | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +38,15 @@ class Selection:
     text: str
     static: str | None  # its value, where it has no variable
     parts: tuple[str | Variable, ...]
-    of_message: Callable[[str], str | None]
+    of_message: Callable[[Message], str | None]
 
-    def evaluate(self, body: str, response: Response | None = None) -> str:
+    def evaluate(self, message: Message, response: Response | None = None) -> str:
         """Its value for a message; variables of a body that is not JSON are empty."""
-        if self.static is not None:
-            return self.static
-        try:
-            document = parse(body)
-        except NotJson:
-            document = MISSING
-        return _join(self.parts, document, body, response)
+        return self.static if self.static is not None else _join(self.parts, message, response)
 
 
-def _join(parts: Sequence[str | Variable], document: Any, body: str, response: Response | None) -> str:
-    return "".join(part if isinstance(part, str) else part(document, body, response) for part in parts)
+def _join(parts: Sequence[str | Variable], message: Message, response: Response | None) -> str:
+    return "".join(part if isinstance(part, str) else part(message, response) for part in parts)
 
 
 def compile_selection(text: str, *, response: bool = False) -> Selection:
@@ -135,17 +122,18 @@ def _variable(name: str, response: bool) -> Variable:
     rest = name[len(root) :] if root else ""
     if root == "request.body":
         if not rest:
-            return lambda document, body, answer: body
+            return lambda message, answer: message.body
         return _body_variable(compile_path("$" + rest))
     if response and root in ("integration.response", "response"):
         return _response_variable(rest.removeprefix("."))
-    return lambda document, body, answer: ""
+    return lambda message, answer: ""
 
 
 def _body_variable(path: Path) -> Variable:
     find = path.get
 
-    def value(document: Any, body: str, answer: Response | None) -> str:
+    def value(message: Message, answer: Response | None) -> str:
+        document = message.document
         found = MISSING if document is MISSING else find(document)
         return "" if found is MISSING else to_text(found)
 
@@ -154,13 +142,13 @@ def _body_variable(path: Path) -> Variable:
 
 def _response_variable(name: str) -> Variable:
     if name == "statuscode":
-        return lambda document, body, answer: str(answer.status) if answer is not None else ""
+        return lambda message, answer: str(answer.status) if answer is not None else ""
     kind, _, header = name.partition(".")
     if kind == "header" and header:
-        return lambda document, body, answer: ([*answer.values(header), ""][0]) if answer is not None else ""
+        return lambda message, answer: ([*answer.values(header), ""][0]) if answer is not None else ""
     if kind == "multivalueheader" and header:
-        return lambda document, body, answer: ",".join(answer.values(header)) if answer is not None else ""
-    return lambda document, body, answer: ""
+        return lambda message, answer: ",".join(answer.values(header)) if answer is not None else ""
+    return lambda message, answer: ""
 
 
 def _merge(parts: Sequence[str | Variable]) -> list[str | Variable]:
@@ -173,24 +161,28 @@ def _merge(parts: Sequence[str | Variable]) -> list[str | Variable]:
     return merged
 
 
-def _of_message(parts: Sequence[str | Variable]) -> Callable[[str], str | None]:
-    def value(body: str) -> str | None:
-        try:
-            return _join(parts, parse(body), body, None)
-        except NotJson:
-            return None
+def _of_message(parts: Sequence[str | Variable]) -> Callable[[Message], str | None]:
+    def value(message: Message) -> str | None:
+        return None if message.document is MISSING else _join(parts, message, None)
 
     return value
 
 
 def compile_response_key(key: str) -> Callable[[str], bool] | None:
-    """Whether a value is the one that the integration response `key` stands for; None for `$default`."""
+    """Whether a value is the one that the integration response `key` stands for; None for `$default`.
+
+    The function raises EvaluationError where a pattern takes too long on a value.
+    """
     if key == "$default":
         return None
-    if len(key) >= 2 and key.startswith("/") and key.endswith("/"):
-        try:
-            pattern = re.compile(key[1:-1], re.DOTALL)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ExpressionError(f"Invalid value for integrationResponseKey: {key:.200} ({error})") from None
-        return lambda value: pattern.fullmatch(value) is not None
-    return lambda value: value == key
+    if len(key) < 2 or not (key.startswith("/") and key.endswith("/")):
+        return lambda value: value == key
+    pattern = key[1:-1]
+    if _WORDS.fullmatch(pattern):
+        return lambda value: value == pattern
+    pattern = f"(?s){pattern}"
+    try:
+        compile_java(pattern)
+    except EvaluationError as error:
+        raise ExpressionError(f"Invalid value for integrationResponseKey: {key:.200} ({error})") from None
+    return lambda value: matches(value, pattern, KEY_SECONDS)

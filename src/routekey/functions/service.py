@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Home:
     """What functions are told of the gateway that runs them."""
 
     address: str  # host:port of a listener that speaks TLS
-    url: str  # for AWS_ENDPOINT_URL
+    sdk: Callable[[], Awaitable[Mapping[str, str]]]  # the variables that lead and sign the calls of their SDKs
     authority: str  # the file of its CA
     domains: Callable[[], Sequence[str]]
 
@@ -253,12 +253,12 @@ class Functions:
                 )  # fmt: skip
         else:
             folder = await self.code.folder_of(function.code_sha256)
-        return Program(command(function), folder, self._variables(function, folder))
-
-    def _variables(self, function: Function, folder: Path) -> dict[str, str]:
-        home = self.home
-        if home is None:
+        if self.home is None:
             raise RuntimeError("functions are invoked before the gateway listens")
+        sdk = await self.home.sdk()
+        return Program(command(function), folder, self._variables(function, folder, self.home, sdk))
+
+    def _variables(self, function: Function, folder: Path, home: Home, sdk: Mapping[str, str]) -> dict[str, str]:
         own = dict(function.environment)
         paths = [str(PRELOAD), own.pop("PYTHONPATH", "")]
         name = function.function_name
@@ -267,12 +267,8 @@ class Functions:
             "HOME": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
-            # Nobody's keys: what is signed with them is only good on this gateway.
-            "AWS_ACCESS_KEY_ID": "ROUTEKEYLOCAL0000000",
-            "AWS_SECRET_ACCESS_KEY": "routekey-local",
-            "AWS_SESSION_TOKEN": "routekey-local",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": home.url,
+            **sdk,
             **own,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from routekey.errors import CompileError
 from routekey.gateway.compile import compile_api
 from routekey.gateway.compiled import CompiledApi
-from routekey.gateway.integrations.types import Backends
+from routekey.gateway.integrations.types import Backends, Surroundings
+from routekey.resources.access import ClientCertificate
 from routekey.resources.api import Api
 from routekey.resources.base import ABSENT
 from routekey.resources.deployment import Snapshot
 from routekey.resources.domain import ApiMapping, DomainName
 from routekey.resources.repository import Repository
 from routekey.resources.stage import Stage
+from routekey.resources.vpc_link import LoadBalancerLink, VpcLink
 from routekey.state.store import Change, key
 
 log = logging.getLogger("routekey.gateway")
@@ -50,7 +52,21 @@ class Catalog:
 
     async def check(self, snapshot: Snapshot) -> None:
         """CompileError when `snapshot` could not be served."""
-        compile_api(snapshot, "", "", {}, self.backends)
+        compile_api(snapshot, "", "", Surroundings({}, await self._links(snapshot)), self.backends)
+
+    async def _links(self, snapshot: Snapshot) -> dict[str, list[str]]:
+        """The VPC links there are, where the API uses any: by id, their names and the ARNs of their targets."""
+        if all(each.connection_type != "VPC_LINK" for each in snapshot.integrations):
+            return {}
+        links = {link.id: [link.name, *link.target_arns] for link in await self.repository.all(LoadBalancerLink)}
+        links |= {link.vpc_link_id: [link.name] for link in await self.repository.all(VpcLink)}
+        return links
+
+    async def _surroundings(self, stage: Stage, snapshot: Snapshot) -> Surroundings:
+        certificate = None
+        if stage.client_certificate_id:
+            certificate = await self.repository.find(ClientCertificate, stage.client_certificate_id)
+        return Surroundings(stage.stage_variables, await self._links(snapshot), certificate)
 
     async def find(self, api_id: str, name: str) -> StageHandle | None:
         """The stage `name` of an API, ready to serve; None when there is none, or nothing is deployed to it."""
@@ -118,8 +134,9 @@ class Catalog:
                 extra={"data": {"api": handle.api_id, "stage": handle.name, "deployment": deployment_id}},
             )
             return True
+        surroundings = await self._surroundings(stage, snapshot)
         try:
-            handle.current = compile_api(snapshot, handle.name, deployment_id, stage.stage_variables, self.backends)
+            handle.current = compile_api(snapshot, handle.name, deployment_id, surroundings, self.backends)
         except CompileError as error:
             log.error(
                 "a deployment does not compile; the one before it serves on",

@@ -7,24 +7,28 @@ from collections.abc import Mapping
 from routekey.errors import CompileError, ExpressionError
 from routekey.expressions.selection import compile_selection
 from routekey.gateway.compiled import CompiledApi, CompiledRoute
-from routekey.gateway.integrations import types
 from routekey.gateway.integrations.base import Integration
+from routekey.gateway.integrations.types import Backends, Surroundings, build
+from routekey.gateway.validation import Check, compile_checks
 from routekey.resources.base import ABSENT
 from routekey.resources.deployment import Snapshot
+from routekey.resources.integration import IntegrationResponse
 from routekey.resources.route import CONNECT, DEFAULT, DISCONNECT, Route
 
 _SELECTED = ("$default", "\\$default")
 
 
 def compile_api(
-    snapshot: Snapshot, stage: str, deployment_id: str, variables: Mapping[str, str], backends: types.Backends
+    snapshot: Snapshot, stage: str, deployment_id: str, surroundings: Surroundings, backends: Backends
 ) -> CompiledApi:
     """What serves `snapshot` on `stage`. CompileError names the resource that does not compile."""
-    if snapshot.api.disable_schema_validation is not True:
-        _check_models(snapshot)
-    integrations = _integrations(snapshot, dict(variables), backends)
+    checks = compile_checks(snapshot)
+    integrations = _integrations(snapshot, surroundings, backends)
     answering = {response.route_id for response in snapshot.route_responses}
-    routes = {route.route_key: _route(route, integrations, answering) for route in snapshot.routes}
+    routes = {
+        route.route_key: _route(route, integrations, answering, checks.get(route.route_key))
+        for route in snapshot.routes
+    }
     try:
         select = compile_selection(snapshot.api.route_selection_expression).of_message
     except ExpressionError as error:
@@ -34,7 +38,7 @@ def compile_api(
         api_id=snapshot.api.api_id,
         stage=stage,
         deployment_id=deployment_id,
-        stage_variables=dict(variables),
+        stage_variables=dict(surroundings.variables),
         select=select,
         routes=routes,
         default=routes.get(DEFAULT),
@@ -44,18 +48,8 @@ def compile_api(
     )
 
 
-def _check_models(snapshot: Snapshot) -> None:
-    names = {model.name for model in snapshot.models}
-    for route in snapshot.routes:
-        for key, name in (route.request_models or {}).items():
-            if name not in names:
-                raise CompileError(
-                    f"Route {route.route_key}: its request model {key} names {name}, which does not exist"
-                )
-
-
-def _integrations(snapshot: Snapshot, variables: dict[str, str], backends: types.Backends) -> dict[str, Integration]:
-    responses: dict[str, list[object]] = {}
+def _integrations(snapshot: Snapshot, surroundings: Surroundings, backends: Backends) -> dict[str, Integration]:
+    responses: dict[str, list[IntegrationResponse]] = {}
     for response in snapshot.integration_responses:
         responses.setdefault(response.integration_id, []).append(response)
     targets = {route.target: route.route_key for route in snapshot.routes if route.target}
@@ -66,7 +60,7 @@ def _integrations(snapshot: Snapshot, variables: dict[str, str], backends: types
             continue  # nothing can reach it
         try:
             mine = responses.get(resource.integration_id, [])
-            built[reference] = types.build(resource, mine, variables, backends)  # type: ignore[arg-type]
+            built[reference] = build(resource, mine, surroundings, backends)
         except (CompileError, ExpressionError) as error:
             raise CompileError(
                 f"Integration {resource.integration_id} of route {targets[reference]}: {error}"
@@ -74,15 +68,24 @@ def _integrations(snapshot: Snapshot, variables: dict[str, str], backends: types
     return built
 
 
-def _route(route: Route, integrations: Mapping[str, Integration], answering: set[str]) -> CompiledRoute:
+def _route(
+    route: Route, integrations: Mapping[str, Integration], answering: set[str], check: Check | None
+) -> CompiledRoute:
     integration = None
+    integration_id = (route.target or "").removeprefix("integrations/")
     if route.target:
         integration = integrations.get(route.target)
         if integration is None:
             raise CompileError(f"Route {route.route_key}: its target {route.target} does not exist")
     if route.route_key != CONNECT:
         two_way = route.route_id in answering or route.route_response_selection_expression in _SELECTED
-        return CompiledRoute(route.route_key, integration, two_way and route.route_key != DISCONNECT)
+        return CompiledRoute(
+            route.route_key,
+            integration,
+            integration_id,
+            two_way=two_way and route.route_key != DISCONNECT,
+            check=check if route.route_key != DISCONNECT else None,
+        )
     if route.authorization_type == "CUSTOM" and not route.authorizer_id:
         raise CompileError("Route $connect: authorizationType is CUSTOM, and it has no authorizerId")
     required = [
@@ -93,6 +96,7 @@ def _route(route: Route, integrations: Mapping[str, Integration], answering: set
     return CompiledRoute(
         CONNECT,
         integration,
+        integration_id,
         required_headers=tuple(name.split(".", 3)[3] for name in required if ".header." in name),
         required_query=tuple(name.split(".", 3)[3] for name in required if ".querystring." in name),
         unavailable=_unavailable(route),

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from routekey.gateway.integrations.base import Integration
+from routekey.gateway.invocation import Invocation
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
     route_key: str
     integration: Integration | None
+    integration_id: str = ""
     two_way: bool = False
+    check: Callable[[Invocation], None] | None = None  # request models; GatewayError for a body that does not fit
     # The rest matters on $connect alone.
     required_headers: tuple[str, ...] = ()
     required_query: tuple[str, ...] = ()
@@ -25,7 +28,7 @@ class CompiledApi:
     stage: str
     deployment_id: str
     stage_variables: Mapping[str, str]
-    select: Callable[[str], str | None]  # a message's route key; None for one that is not JSON
+    select: Callable[[Invocation], str | None]  # a message's route key; None for one that is not JSON
     routes: Mapping[str, CompiledRoute]  # those that a message can reach, by route key
     default: CompiledRoute | None
     connect: CompiledRoute | None

@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from routekey.errors import GatewayError
+from routekey.expressions.scope import document_of
 from routekey.wire.http import HttpRequest, parse_query
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ MESSAGE = "MESSAGE"
 DISCONNECT = "DISCONNECT"
 
 
+_UNREAD = object()
 _NO_PARAMS: dict[str, dict[str, str]] = {"path": {}, "querystring": {}, "header": {}}
 
 
@@ -32,8 +37,22 @@ class Invocation:
 
     __slots__ = (
         "_context",
-        "_message_id", "_query", "_request_id", "_time", "api", "body", "connection", "disconnect", "event_type",
-        "request", "route_key", "status",
+        "_document",
+        "_message_id",
+        "_query",
+        "_request_id",
+        "_time",
+        "api",
+        "body",
+        "connection",
+        "disconnect",
+        "error",
+        "event_type",
+        "integration_id",
+        "reply_wanted",
+        "request",
+        "route_key",
+        "status",
     )  # fmt: skip
 
     def __init__(self, api: CompiledApi, connection: Connection, event_type: str, body: str = "") -> None:
@@ -42,14 +61,25 @@ class Invocation:
         self.event_type = event_type
         self.body = body
         self.route_key = ""
+        self.integration_id = ""  # of the integration that is called
+        self.reply_wanted = False  # whether what it answers reaches anybody
         self.request: HttpRequest | None = None  # the handshake, on CONNECT
         self.disconnect: tuple[int, str] | None = None  # code and reason, on DISCONNECT
         self.status: int | None = None
+        self.error: GatewayError | None = None  # why it failed
+        self._document: Any = _UNREAD
         self._request_id: str | None = None
         self._message_id: str | None = None
         self._time: float | None = None
         self._context: dict[str, Any] | None = None
         self._query: dict[str, list[str]] | None = None
+
+    @property
+    def document(self) -> Any:
+        """The body as strict JSON reads it, or MISSING; read once, by whoever asks first."""
+        if self._document is _UNREAD:
+            self._document = document_of(self.body)
+        return self._document
 
     @property
     def request_id(self) -> str:
@@ -134,6 +164,11 @@ class Invocation:
         return None if reader is None else reader(self)
 
 
+def quoted(text: str) -> str:
+    """`text` as a JSON string."""
+    return msgspec.json.encode(text).decode()
+
+
 def _on(event_type: str, reader: Callable[[Invocation], Any]) -> Callable[[Invocation], Any]:
     return lambda invocation: reader(invocation) if invocation.event_type == event_type else None
 
@@ -146,6 +181,10 @@ CONTEXT: Mapping[str, Callable[[Invocation], object]] = {
     "disconnectStatusCode": lambda i: i.disconnect[0] if i.disconnect else None,
     "domainName": lambda i: i.connection.domain_name,
     "domainPrefix": lambda i: i.connection.domain_name.partition(".")[0],
+    "error.message": lambda i: i.error.text if i.error else None,
+    "error.messageString": lambda i: quoted(i.error.text) if i.error else None,
+    "error.responseType": lambda i: i.error.kind.name if i.error else None,
+    "error.validationErrorString": lambda i: i.error.validation if i.error else None,
     "eventType": lambda i: i.event_type,
     "extendedRequestId": lambda i: i.request_id,
     "identity.sourceIp": lambda i: i.connection.source_ip,

@@ -12,7 +12,7 @@ from routekey.gateway.compiled import CompiledApi, CompiledRoute
 from routekey.gateway.connection import Connection
 from routekey.gateway.connections import Connections
 from routekey.gateway.integrations.base import IntegrationResult
-from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
+from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation, quoted
 from routekey.gateway.throttle import TokenBucket
 from routekey.resources.ids import Ids
 from routekey.resources.quotas import Quotas
@@ -54,6 +54,8 @@ class Pipeline:
             self._check(api.connect, invocation)
             if api.connect.integration is None:
                 return self._accept(connection, request, [])
+            invocation.integration_id = api.connect.integration_id
+            invocation.reply_wanted = True
             result = await api.connect.integration.invoke(invocation)
             if result.status < 200:
                 raise GatewayError(ResponseType.BAD_PROXY_RESULT, f"status {result.status} is no answer to a handshake")
@@ -121,6 +123,10 @@ class Pipeline:
             route = self._route(api, invocation)
             if route.integration is None:
                 raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, "the route has no target")
+            if route.check is not None:
+                route.check(invocation)
+            invocation.integration_id = route.integration_id
+            invocation.reply_wanted = route.two_way
             result = await route.integration.invoke(invocation)
             text = self._fitting(result) if route.two_way else ""
         except GatewayError as error:
@@ -136,7 +142,7 @@ class Pipeline:
         connection.finished()
 
     def _route(self, api: CompiledApi, invocation: Invocation) -> CompiledRoute:
-        key = api.select(invocation.body)
+        key = api.select(invocation)
         route = api.default if key is None else api.routes.get(key, api.default)
         if route is None:
             invocation.route_key = DEFAULT_ROUTE
@@ -168,6 +174,7 @@ class Pipeline:
         invocation = Invocation(api, connection, DISCONNECT)
         invocation.route_key = DISCONNECT_ROUTE
         invocation.disconnect = code, reason
+        invocation.integration_id = api.disconnect.integration_id
         try:
             await api.disconnect.integration.invoke(invocation)
         except GatewayError as error:
@@ -190,23 +197,18 @@ class Pipeline:
         return {"api": stage.api_id, "stage": stage.name, "connection": connection.id}
 
     def _log_failure(self, invocation: Invocation, error: GatewayError) -> None:
-        log.warning(
-            "failed",
-            extra={
-                "data": {
-                    **self._where(invocation.connection),
-                    "route": invocation.route_key,
-                    "request": invocation.request_id,
-                    "type": error.kind.name,
-                    "error": error.detail,
-                }
-            },
-        )
+        invocation.error = error
+        invocation.status = error.kind.status
+        data = {**self._where(invocation.connection), "route": invocation.route_key}
+        if invocation.integration_id:
+            data["integration"] = invocation.integration_id
+        data |= {"request": invocation.request_id, "type": error.kind.name, "error": error.detail}
+        log.warning("failed", extra={"data": data})
 
 
 def error_frame(invocation: Invocation, error: GatewayError) -> str:
     """The frame of a failed message, to the letter (spec 3.9)."""
-    text = error.text.replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        f'{{"message": "{text}", "connectionId":"{invocation.connection.id}", "requestId":"{invocation.request_id}"}}'
-    )
+    text, connection = quoted(error.text), invocation.connection.id
+    if error.kind is ResponseType.BAD_REQUEST_BODY:
+        return f'{{"message" : {text}, "connectionId": "{connection}", "messageId": "{invocation.message_id}"}}'
+    return f'{{"message": {text}, "connectionId":"{connection}", "requestId":"{invocation.request_id}"}}'

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import os
 import ssl
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,22 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(certificate, key)
+    return context
+
+
+def client_context(authority: str | None, certificate: str = "", key: str = "") -> ssl.SSLContext:
+    """A client context that trusts the system's authorities and those of the file `authority`.
+
+    `certificate` and `key`, in PEM, are presented to servers that ask.
+    """
+    context = ssl.create_default_context()
+    if authority is not None:
+        context.load_verify_locations(authority)
+    if certificate:
+        with tempfile.TemporaryDirectory(prefix="routekey-") as folder:  # which nobody else can read
+            file = Path(folder, "client.pem")
+            file.write_text(f"{certificate.strip()}\n{key}")
+            context.load_cert_chain(file)
     return context
 
 

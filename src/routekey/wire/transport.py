@@ -4,40 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from typing import Any, NamedTuple, cast
 
 import httptools
 
 from routekey.clock import Deadlines
 from routekey.wire.http import Headers, HttpResponse
+from routekey.wire.tls import client_context
 
 MAX_ANSWER = 10 * 1024 * 1024  # bytes of one answer's body
 MAX_HEAD = 64 * 1024
 MAX_CONNECTIONS = 512  # to one origin
 IDLE_SECONDS = 30.0  # an unused connection is closed after this
+CONNECT_SECONDS = 10.0  # that the attempt at a connection may take, its TLS handshake included
 
 
 class TransportError(Exception):
     """The backend could not be reached, broke off, or answered no HTTP."""
 
 
-class BackendRefused(TransportError):
+class NotConnected(TransportError):
+    """There is no connection: nothing of the request was sent."""
+
+
+class BackendRefused(NotConnected):
     """Nobody listens there."""
 
 
 class Origin(NamedTuple):
+    """Where requests go: a TCP address, or the path of a Unix socket as `host` with port 0."""
+
     host: str
     port: int
-    secure: bool
+    secure: bool = False
+    server_name: str | None = None  # whom TLS asks for and verifies, where that is not `host`
+    context: ssl.SSLContext | None = None  # for TLS, where it is not everybody's
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.port else f"unix:{self.host}"
 
 
 class Exchange:
     """One request under way; `future` gives its HttpResponse or a TransportError."""
 
-    __slots__ = ("connection", "data", "future", "method", "retried")
+    __slots__ = ("connection", "data", "future", "method", "pool", "retried")
 
-    def __init__(self, method: str, data: bytes) -> None:
+    def __init__(self, pool: _Pool, method: str, data: bytes) -> None:
+        self.pool = pool
         self.method = method
         self.data = data
         self.future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
@@ -49,6 +62,8 @@ class Exchange:
         self.future.cancel()
         if self.connection is not None:
             self.connection.transport.abort()
+        else:
+            self.pool.waiting.pop(self, None)
 
     def fail(self, error: TransportError) -> None:
         if not self.future.done():
@@ -58,9 +73,11 @@ class Exchange:
 class HttpBackends:
     """Connections to every origin that integrations call, kept open between requests."""
 
-    def __init__(self, deadlines: Deadlines, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, deadlines: Deadlines, authority: str | None = None) -> None:
+        """`authority` is a file of certificates that are trusted beside the system's."""
         self.deadlines = deadlines
-        self._context = context
+        self._authority = authority
+        self._context: ssl.SSLContext | None = None
         self._pools: dict[Origin, _Pool] = {}
 
     def send(self, origin: Origin, method: str, data: bytes) -> Exchange:
@@ -68,7 +85,7 @@ class HttpBackends:
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = _Pool(self, origin)
-        exchange = Exchange(method, data)
+        exchange = Exchange(pool, method, data)
         pool.submit(exchange)
         return exchange
 
@@ -78,7 +95,7 @@ class HttpBackends:
     @property
     def context(self) -> ssl.SSLContext:
         if self._context is None:
-            self._context = ssl.create_default_context()
+            self._context = client_context(self._authority)
         return self._context
 
     def close(self) -> None:
@@ -91,7 +108,7 @@ class _Pool:
         self.backends = backends
         self.origin = origin
         self.idle: list[_Connection] = []
-        self.waiting: deque[Exchange] = deque()
+        self.waiting: dict[Exchange, None] = {}  # in order; one that is given up leaves at once
         self.open = 0
         self.connecting = 0  # of `open`, those on their way
         self.closed = False
@@ -101,7 +118,7 @@ class _Pool:
         if self.idle:
             self.idle.pop().begin(exchange)
             return
-        self.waiting.append(exchange)
+        self.waiting[exchange] = None
         self._grow()
 
     def _grow(self) -> None:
@@ -113,35 +130,44 @@ class _Pool:
             task.add_done_callback(self.tasks.discard)
 
     async def _connect(self) -> None:
-        origin = self.origin
         connection = _Connection(self)
-        loop = asyncio.get_running_loop()
         try:
-            if origin.secure:
-                context = self.backends.context
-                await loop.create_connection(lambda: connection, origin.host, origin.port, ssl=context)
-            else:
-                await loop.create_connection(lambda: connection, origin.host, origin.port)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._open(connection)
         except asyncio.CancelledError:
             self.connecting -= 1
             self.lost()
             raise
         except Exception as error:
             self.connecting -= 1
-            refused = isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error)
-            kind = BackendRefused if refused else TransportError
+            refused = isinstance(error, (ConnectionRefusedError, FileNotFoundError)) or "Connect call" in str(error)
+            kind = BackendRefused if refused else NotConnected
+            why = f"no connection within {CONNECT_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)
             exchange = self._next()
             if exchange is not None:
-                exchange.fail(kind(f"cannot connect: {error}"))
+                exchange.fail(kind(f"cannot connect: {why}"))
             self.lost()
             return
         self.connecting -= 1
         self.backends.deadlines.add(connection, connection.deadline)
         self.free(connection)
 
+    async def _open(self, connection: _Connection) -> None:
+        origin = self.origin
+        loop = asyncio.get_running_loop()
+        context = (origin.context or self.backends.context) if origin.secure else None
+        name = (origin.server_name or origin.host) if origin.secure else None
+        if origin.port:
+            await loop.create_connection(
+                lambda: connection, origin.host, origin.port, ssl=context, server_hostname=name
+            )
+        else:
+            await loop.create_unix_connection(lambda: connection, origin.host, ssl=context, server_hostname=name)
+
     def _next(self) -> Exchange | None:
         while self.waiting:
-            exchange = self.waiting.popleft()
+            exchange = next(iter(self.waiting))
+            del self.waiting[exchange]
             if not exchange.future.done():
                 return exchange
         return None

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routekey.errors import ExpressionError
+from routekey.expressions.scope import document_of
 from routekey.expressions.selection import compile_response_key, compile_selection
+
+
+@dataclass
+class Text:
+    """A message that is nothing but its body."""
+
+    body: str
+
+    @property
+    def document(self) -> Any:
+        return document_of(self.body)
+
 
 BODY = '{"service":"chat","action":"join","data":{"room":"room1234"},"n":[1,2.50,1e3,{"a":null,"b":true}],"a b":"c"}'
 
@@ -50,14 +64,14 @@ BODY = '{"service":"chat","action":"join","data":{"room":"room1234"},"n":[1,2.50
 )
 def test_an_expression_has_the_value_of_the_guide(expression: str, value: str) -> None:
     selection = compile_selection(expression)
-    assert selection.evaluate(BODY) == value
-    assert selection.of_message(BODY) == value
+    assert selection.evaluate(Text(BODY)) == value
+    assert selection.of_message(Text(BODY)) == value
 
 
 @pytest.mark.parametrize("body", ["", "plain", "{'a':1}", "[1,]", "\ufeff{}", "NaN", "[" * 100_000, '{"a":1e400}'])
 def test_a_message_that_is_not_json_has_no_value(body: str) -> None:
     for expression in ("$request.body.a", "$request.body.a[0]", "static"):
-        assert compile_selection(expression).of_message(body) is None
+        assert compile_selection(expression).of_message(Text(body)) is None
 
 
 @pytest.mark.parametrize(
@@ -72,6 +86,8 @@ def test_an_expression_that_does_not_parse_is_refused(expression: str) -> None:
 class Answer:
     status: int = 404
     headers: dict[str, list[str]] = field(default_factory=lambda: {"x-kind": ["a", "b"]})
+    text: str = ""
+    document: Any = None
 
     def values(self, name: str) -> Sequence[str]:
         return self.headers.get(name.lower(), [])
@@ -90,7 +106,7 @@ class Answer:
     ],
 )
 def test_the_expressions_of_a_response_read_the_answer(expression: str, value: str) -> None:
-    assert compile_selection(expression, response=True).evaluate(BODY, Answer()) == value
+    assert compile_selection(expression, response=True).evaluate(Text(BODY), Answer()) == value
 
 
 @pytest.mark.parametrize(
@@ -124,5 +140,5 @@ def test_any_expression_compiles_or_is_refused_and_any_body_has_a_value_or_none(
         selection = compile_selection(expression)
     except ExpressionError:
         return
-    assert isinstance(selection.evaluate(body), str)
-    assert selection.of_message(body) is None or isinstance(selection.of_message(body), str)
+    assert isinstance(selection.evaluate(Text(body)), str)
+    assert selection.of_message(Text(body)) is None or isinstance(selection.of_message(Text(body)), str)

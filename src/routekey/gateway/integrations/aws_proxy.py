@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Any
 
 import msgspec
 
 from routekey.errors import GatewayError, ResponseType
-from routekey.expressions.stage_variables import substitute
-from routekey.gateway.integrations.base import FunctionInvoker, FunctionRefused, IntegrationResult
+from routekey.gateway.integrations.base import FunctionRefused, IntegrationResult
+from routekey.gateway.integrations.functions import FunctionTarget
 from routekey.gateway.integrations.handshake import forwarded_headers
 from routekey.gateway.integrations.responses import status_of
 from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, HttpRequest
 
-_FUNCTION = re.compile(r".*:lambda:path/2015-03-31/functions/([^/]*)/invocations", re.DOTALL)
 _ENCODE = msgspec.json.Encoder().encode
 _HIDDEN = ("connection", "upgrade")
 
 
 class AwsProxy:
-    def __init__(self, resource: Integration, variables: dict[str, str], invoker: FunctionInvoker) -> None:
-        uri = substitute(resource.integration_uri or "", variables)
-        match = _FUNCTION.fullmatch(uri)
+    def __init__(self, resource: Integration, uri: str, target: FunctionTarget | None) -> None:
+        """`target` is None where the URI, with its stage variables, names no function."""
         self._uri = uri
-        self._function = match[1] if match else ""
+        self._target = target
         self._method = resource.integration_method or "POST"
         self._timeout = resource.timeout_in_millis / 1000
-        self._invoker = invoker
 
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
-        if not self._function:
+        target = self._target
+        if target is None:
             raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"{self._uri} names no function")
         if self._method != "POST":
             raise GatewayError(
@@ -42,21 +39,21 @@ class AwsProxy:
                 f"AWS_PROXY calls with POST, not {self._method}: set integrationMethod",
             )
         try:
-            answer = await self._invoker.invoke(self._function, event(invocation), self._timeout)
+            answer = await target.invoke(event(invocation), self._timeout)
         except TimeoutError:
             raise GatewayError(
                 ResponseType.INTEGRATION_TIMEOUT,
-                f"{self._function} did not answer within {self._timeout:g} s",
+                f"{target.reference} did not answer within {self._timeout:g} s",
             ) from None
         except FunctionRefused as error:
             raise GatewayError(ResponseType.INTEGRATION_REFUSED, str(error)) from None
         if answer.function_error is not None:
-            detail = f"{self._function} failed in request {answer.request_id}: {_error_text(answer.payload)}"
+            detail = f"{target.reference} failed in request {answer.request_id}: {error_text(answer.payload)}"
             raise GatewayError(ResponseType.BAD_PROXY_RESULT, detail)
-        return _result(self._function, answer.payload)
+        return _result(target.reference, answer.payload)
 
 
-def _error_text(payload: bytes) -> str:
+def error_text(payload: bytes) -> str:
     """What a function's error document says, in a line."""
     try:
         document = msgspec.json.decode(payload)

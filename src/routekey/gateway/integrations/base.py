@@ -1,13 +1,12 @@
-"""The whole contract of an integration type."""
+"""The whole contract of an integration type, and what it asks of local Lambda."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from routekey.gateway.invocation import Invocation
-from routekey.wire.http import Headers
+from routekey.wire.http import Headers, HttpRequest, HttpResponse
 
 
 @dataclass(slots=True)
@@ -38,27 +37,22 @@ class FunctionAnswer:
 class FunctionRefused(Exception):
     """Invoke did not reach the function: unknown, throttled, not permitted."""
 
+    def __init__(self, message: str, *, missing: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing  # there is no such function
 
-class FunctionInvoker(Protocol):
+
+class LocalLambda(Protocol):
+    """The functions that this gateway runs."""
+
     async def invoke(self, function: str, payload: bytes, seconds: float) -> FunctionAnswer:
-        """Call the function that the ARN or name `function` stands for.
+        """Call the function that the ARN or name `function` stands for, its account and region aside.
 
         TimeoutError when it has not answered after `seconds`; FunctionRefused when it was not reached.
         """
 
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """The answer of the Lambda API to any of its requests."""
 
-@dataclass(slots=True)
-class Answer:
-    """What an HTTP backend answered."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-    def values(self, name: str) -> Sequence[str]:
-        lower = name.lower()
-        return [value for key, value in self.headers if key.lower() == lower]
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
+    def is_own(self, function: str) -> bool:
+        """Whether the ARN or name names this gateway's account and region, or none."""

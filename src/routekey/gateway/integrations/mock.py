@@ -6,22 +6,23 @@ from collections.abc import Sequence
 
 from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.vtl.jsonsmart import NotReadable, read
-from routekey.gateway.integrations.base import Answer, IntegrationResult
-from routekey.gateway.integrations.responses import Responses, compile_choice, render
+from routekey.gateway.integrations.answers import Answer
+from routekey.gateway.integrations.base import IntegrationResult
+from routekey.gateway.integrations.requests import RequestBody
+from routekey.gateway.integrations.responses import Responses
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import Integration, IntegrationResponse
 
 
 class Mock:
     def __init__(self, resource: Integration, responses: Sequence[IntegrationResponse]) -> None:
-        self._templates = compile_choice(resource.request_templates, resource.template_selection_expression, "request")
-        self._passthrough = resource.passthrough_behavior
+        self._body = RequestBody(resource)
         self._responses = Responses(responses)
         self._statuses: dict[str, int] = {}  # of rendered templates, which are few
         self._constant = self._precompute()  # the answer, where no template and no message can change it
 
     def _precompute(self) -> IntegrationResult | None:
-        template = self._templates.constant
+        template = self._body.choice.constant
         if template is None or template.static is None:
             return None
         try:
@@ -31,22 +32,16 @@ class Mock:
         return self._responses.constant(str(status), status)
 
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
-        if self._constant is not None:
+        if self._constant is not None and invocation.request is None:
             return self._constant
-        template = self._templates.pick(invocation.body)
-        if template is None:
-            if self._passthrough == "NEVER" or (self._passthrough == "WHEN_NO_TEMPLATES" and self._templates.templates):
-                raise GatewayError(ResponseType.UNSUPPORTED_MEDIA_TYPE, "no request template fits")
-            status = _status(invocation.body)
-        else:
-            status = self._status(render(template, invocation, invocation.body))
+        status = self._status(self._body.text(invocation))
         return self._responses.map(invocation, str(status), Answer(status, [], b""))
 
     def _status(self, text: str) -> int:
         status = self._statuses.get(text)
         if status is None:
             status = _status(text)
-            if len(self._statuses) < 64:
+            if len(self._statuses) < 64 and len(text) < 256:
                 self._statuses[text] = status
         return status
 

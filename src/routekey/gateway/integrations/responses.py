@@ -1,57 +1,23 @@
-"""Integration responses: which one fits an answer, and what it makes of it (spec 6.2 to 6.4)."""
+"""Integration responses: which one fits an answer, and what it makes of it (spec 6.2 to 6.5)."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from routekey.errors import ExpressionError, GatewayError, ResponseType
+from routekey.errors import EvaluationError, ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import ResponseSource, compile_response_mapping
-from routekey.expressions.selection import Selection, compile_response_key, compile_selection
-from routekey.expressions.vtl.errors import TemplateError
-from routekey.expressions.vtl.template import Template, compile_template
+from routekey.expressions.selection import compile_response_key
 from routekey.expressions.vtl.values import text as text_of
-from routekey.gateway.integrations.base import Answer, IntegrationResult
+from routekey.gateway.integrations.answers import Answer
+from routekey.gateway.integrations.base import IntegrationResult
+from routekey.gateway.integrations.requests import from_base64
+from routekey.gateway.integrations.templates import TemplateChoice, compile_choice, media_type, render
 from routekey.gateway.invocation import Invocation
-from routekey.resources.base import ABSENT
 from routekey.resources.integration import IntegrationResponse
 from routekey.wire.http import Headers
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateChoice:
-    """Which of several templates a message or answer gets (spec 4.6, 6.3)."""
-
-    templates: dict[str, Template]
-    selection: Selection | None
-
-    @property
-    def constant(self) -> Template | None:
-        """The template that every message gets, where that is settled beforehand."""
-        if self.selection is None or self.selection.static is not None:
-            return self.pick("")
-        return None
-
-    def pick(self, body: str, response: Answer | None = None) -> Template | None:
-        templates = self.templates
-        if not templates:
-            return None
-        if self.selection is None:
-            return templates.get("$default") or templates.get("application/json")
-        key = self.selection.evaluate(body, response)
-        return templates.get(key) or templates.get("$default")
-
-
-def compile_choice(templates: object, expression: object, what: str, *, response: bool = False) -> TemplateChoice:
-    compiled = {}
-    for key, text in (templates or {}).items():  # type: ignore[attr-defined]
-        try:
-            compiled[key] = compile_template(text)
-        except TemplateError as error:
-            raise ExpressionError(f"{what} template '{key}': {error}") from None
-    selection = compile_selection(expression, response=response) if isinstance(expression, str) else None
-    return TemplateChoice(compiled, selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +25,30 @@ class _Response:
     matches: Callable[[str], bool] | None  # None: $default
     templates: TemplateChoice
     headers: tuple[tuple[str, ResponseSource], ...]
+    content_handling: str | None
+
+
+def _compile(resource: IntegrationResponse) -> _Response:
+    what = f"integration response {resource.integration_response_key}"
+    try:
+        headers = [compile_response_mapping(*pair) for pair in (resource.response_parameters or {}).items()]
+    except ExpressionError as error:
+        raise ExpressionError(f"{what}: responseParameters: {error}") from None
+    return _Response(
+        compile_response_key(resource.integration_response_key),
+        compile_choice(resource.response_templates, resource.template_selection_expression, what, response=True),
+        tuple(headers),
+        resource.content_handling_strategy or None,
+    )
 
 
 class Responses:
     """The compiled integration responses of one integration, tried in creation order."""
 
     def __init__(self, resources: Sequence[IntegrationResponse]) -> None:
-        self._responses = []
-        self._default: _Response | None = None
-        for resource in sorted(resources, key=lambda each: each.created):
-            what = f"integration response {resource.integration_response_key}"
-            response = _Response(
-                compile_response_key(resource.integration_response_key),
-                compile_choice(
-                    resource.response_templates, resource.template_selection_expression, what, response=True
-                ),
-                tuple(
-                    compile_response_mapping(target, source)
-                    for target, source in (resource.response_parameters or {}).items()
-                )
-                if resource.response_parameters is not ABSENT
-                else (),
-            )
-            if response.matches is None:
-                self._default = response
-            else:
-                self._responses.append(response)
+        compiled = [_compile(resource) for resource in sorted(resources, key=lambda each: each.created)]
+        self._responses = [(each.matches, each) for each in compiled if each.matches is not None]
+        self._default = next((each for each in compiled if each.matches is None), None)
 
     def constant(self, value: str, status: int) -> IntegrationResult | None:
         """The result of an empty answer, where neither the message nor a template can change it."""
@@ -93,43 +57,65 @@ class Responses:
         except GatewayError:
             return None
         template = chosen.templates.constant
-        if chosen.headers or (chosen.templates.templates and (template is None or template.static is None)):
+        if chosen.headers or chosen.content_handling:
+            return None
+        if chosen.templates.templates and (template is None or template.static is None):
             return None
         body = template.static.encode() if template is not None and template.static is not None else b""
         return IntegrationResult(status, [], body)
 
     def _choose(self, value: str) -> _Response:
-        chosen = self._default
         if value:
-            chosen = next((each for each in self._responses if each.matches and each.matches(value)), chosen)
-        if chosen is None:
+            try:
+                for matches, response in self._responses:
+                    if matches(value):
+                        return response
+            except EvaluationError as error:
+                raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"integrationResponseKey: {error}") from None
+        if self._default is None:
             raise GatewayError(
                 ResponseType.API_CONFIGURATION_ERROR,
                 f"no integration response fits '{value:.80}' and there is none for $default",
             )
-        return chosen
+        return self._default
 
-    def map(self, invocation: Invocation, value: str, answer: Answer) -> IntegrationResult:
-        """What the client gets of `answer`, whose selection expression gave `value`."""
+    def map(
+        self, invocation: Invocation, value: str, answer: Answer, matched_status: int | None = None
+    ) -> IntegrationResult:
+        """What the client gets of `answer`, whose selection expression gave `value`.
+
+        A key other than $default that fits makes the status `matched_status`, where that is given. Of a message whose
+        answer reaches nobody only the status is told (spec 6.1).
+        """
+        if not invocation.reply_wanted:
+            return IntegrationResult(answer.status)
         chosen = self._choose(value)
-        template = chosen.templates.pick(invocation.body, answer)
-        body = answer.body if template is None else render(template, invocation, answer.text).encode("utf-8", "replace")
+        template = chosen.templates.pick(invocation, media_type(answer.content_type), answer)
+        body, text = answer.body, answer.text
+        if chosen.content_handling == "CONVERT_TO_TEXT" and not _is_text(body):
+            text = base64.b64encode(body).decode()
+            body = text.encode()
+        if template is not None:
+            body = render(template, invocation, text).encode("utf-8", "replace")
+        if chosen.content_handling == "CONVERT_TO_BINARY" and _is_text(body):
+            body = from_base64(body.decode())
         headers: Headers = []
         for name, source in chosen.headers:
-            text = source(invocation, answer)
-            if text is not None:
-                headers.append((name, text))
-        return _overridden(invocation, IntegrationResult(answer.status, headers, body))
+            found = source(invocation, answer)
+            if found is not None:
+                headers.append((name, found))
+        status = answer.status
+        if matched_status is not None and chosen.matches is not None:
+            status = matched_status
+        return _overridden(invocation, IntegrationResult(status, headers, body))
 
 
-def render(template: Template, invocation: Invocation, body: str) -> str:
-    """What the template makes of `body`: the message on the way in, the backend's answer on the way out."""
-    if template.static is not None:
-        return template.static
+def _is_text(body: bytes) -> bool:
     try:
-        return template.render(body, invocation.params, invocation.context, invocation.stage_variables)
-    except TemplateError as error:
-        raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"a template failed: {error}") from None
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def status_of(text: str) -> int | None:

@@ -1,0 +1,40 @@
+"""One signed request to an AWS service and its answer, over the gateway's own transport."""
+
+from __future__ import annotations
+
+from routekey.aws.endpoints import Location
+from routekey.aws.signing import Keys, sign
+from routekey.wire.http import Headers, HttpResponse, header_lines
+from routekey.wire.transport import HttpBackends
+
+
+class AwsClient:
+    def __init__(self, http: HttpBackends) -> None:
+        self._http = http
+
+    async def send(
+        self,
+        location: Location,
+        service: str,
+        keys: Keys | None,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+    ) -> HttpResponse:
+        """Send `body` to `target`, a path and query; `service` is the name that it is signed for, by `keys`.
+
+        TransportError when there is no answer. Cancelled, it gives the request up.
+        """
+        target = location.path + target
+        if keys is not None:
+            headers = sign(keys, service, location.region, method, location.host, target, headers, body)
+        else:
+            headers = [("Host", location.host), *headers]
+        head = f"{method} {target} HTTP/1.1\r\n{header_lines(headers)}Content-Length: {len(body)}\r\n\r\n"
+        exchange = self._http.send(location.origin, method, head.encode("latin-1", "replace") + body)
+        try:
+            return await exchange.future
+        finally:
+            if not exchange.future.done() or exchange.future.cancelled():
+                exchange.abort()

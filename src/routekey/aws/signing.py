@@ -1,0 +1,34 @@
+"""Signature Version 4, by botocore's own signers, which are imported when something is to be signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from routekey.wire.http import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Credentials. Their secrets never show."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+def sign(
+    keys: Keys, service: str, region: str, method: str, host: str, target: str, headers: Headers, body: bytes
+) -> Headers:
+    """`headers` with those that sign the request; `target` is its path and query, escaped as they will be sent."""
+    from botocore.auth import S3SigV4Auth, SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    request = AWSRequest(method=method, url=f"https://{host}{target}", data=body)
+    for name, value in headers:
+        request.headers[name] = value
+    signer = S3SigV4Auth if service == "s3" else SigV4Auth
+    if service == "s3":
+        request.context["payload_signing_enabled"] = True
+    signer(Credentials(keys.access_key, keys.secret_key, keys.token), service, region).add_auth(request)
+    return [("Host", host), *((name, value) for name, value in request.headers.items() if name.lower() != "host")]

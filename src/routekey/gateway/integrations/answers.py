@@ -1,0 +1,75 @@
+"""What an HTTP backend answered, as the rest of the gateway reads it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from routekey.errors import GatewayError, ResponseType
+from routekey.expressions.scope import document_of
+from routekey.wire.http import Headers, HttpResponse
+from routekey.wire.transport import MAX_ANSWER
+
+_UNREAD = object()
+
+
+class Answer:
+    """An answer; what is made of its body is made once, when something asks."""
+
+    __slots__ = ("_document", "_text", "body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self._text: str | None = None
+        self._document: Any = _UNREAD
+
+    def values(self, name: str) -> Sequence[str]:
+        lower = name.lower()
+        return [value for key, value in self.headers if key.lower() == lower]
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self.body.decode("utf-8", "replace")
+        return self._text
+
+    @property
+    def document(self) -> Any:
+        """The body's JSON value, or MISSING."""
+        if self._document is _UNREAD:
+            self._document = document_of(self.text)
+        return self._document
+
+    @property
+    def content_type(self) -> str:
+        return next(iter(self.values("content-type")), "")
+
+
+def answer_of(response: HttpResponse) -> Answer:
+    """The answer, its body unpacked where the backend compressed it: frames cannot say that they are."""
+    coding = next((value.strip().lower() for name, value in response.headers if name.lower() == "content-encoding"), "")
+    if coding not in ("gzip", "x-gzip", "deflate") or not response.body:
+        return Answer(response.status, response.headers, response.body)
+    headers = [pair for pair in response.headers if pair[0].lower() not in ("content-encoding", "content-length")]
+    return Answer(response.status, headers, _unpacked(response.body, coding))
+
+
+def _unpacked(data: bytes, coding: str) -> bytes:
+    # Some servers mean raw deflate where the standard means zlib.
+    kinds = (zlib.MAX_WBITS, -zlib.MAX_WBITS) if coding == "deflate" else (zlib.MAX_WBITS | 16,)
+    for kind in kinds:
+        unpacker = zlib.decompressobj(kind)
+        try:
+            body = unpacker.decompress(data, MAX_ANSWER + 1)
+        except zlib.error:
+            continue
+        if len(body) > MAX_ANSWER:
+            raise GatewayError(
+                ResponseType.API_CONFIGURATION_ERROR, f"the answer unpacks to more than {MAX_ANSWER} bytes"
+            )
+        if unpacker.eof:
+            return body
+    raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"the answer says {coding}, and does not unpack")

@@ -1,0 +1,70 @@
+"""Mapping templates of an integration or its response: which one a message gets, and its output (spec 4.6, 6.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from routekey.errors import ExpressionError, GatewayError, ResponseType
+from routekey.expressions.scope import Response
+from routekey.expressions.selection import Selection, compile_selection
+from routekey.expressions.vtl.errors import TemplateError
+from routekey.expressions.vtl.template import Template, compile_template
+from routekey.gateway.invocation import Invocation
+from routekey.resources.base import ABSENT, Maybe
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChoice:
+    """Which of several templates a message or an answer gets."""
+
+    templates: dict[str, Template]
+    selection: Selection | None
+
+    @property
+    def constant(self) -> Template | None:
+        """The template that every message gets, where that is settled beforehand."""
+        if self.selection is not None:
+            return self._of(self.selection.static) if self.selection.static is not None else None
+        return self.templates.get("$default") or self.templates.get(JSON)
+
+    def pick(self, invocation: Invocation, content_type: str, response: Response | None = None) -> Template | None:
+        templates = self.templates
+        if not templates:
+            return None
+        if self.selection is not None:
+            return self._of(self.selection.evaluate(invocation, response))
+        return templates.get("$default") or templates.get(content_type) or templates.get(JSON if response else "")
+
+    def _of(self, key: str) -> Template | None:
+        return self.templates.get(key) or self.templates.get("$default")
+
+
+def compile_choice(
+    templates: Mapping[str, str] | Maybe, expression: str | Maybe, what: str, *, response: bool = False
+) -> TemplateChoice:
+    """The choice among `templates`. ExpressionError names the template that does not compile."""
+    compiled = {}
+    for key, text in (templates or {}).items():
+        try:
+            compiled[key] = compile_template(text)
+        except TemplateError as error:
+            raise ExpressionError(f"{what} template '{key}': {error}") from None
+    return TemplateChoice(compiled, None if expression is ABSENT else compile_selection(expression, response=response))
+
+
+def media_type(content_type: str) -> str:
+    """The type in a Content-Type header, without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def render(template: Template, invocation: Invocation, body: str) -> str:
+    """What the template makes of `body`: the message on the way in, the backend's answer on the way out."""
+    if template.static is not None:
+        return template.static
+    try:
+        return template.render(body, invocation.params, invocation.context, invocation.stage_variables)
+    except TemplateError as error:
+        raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"a template failed: {error}") from None
