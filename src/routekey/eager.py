@@ -1,89 +1,126 @@
-"""Coroutines that run to their first wait at once, so that work which never waits costs no task."""
+"""Work that runs to its first wait at once, and goes on from callbacks: most messages wait once, or never."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 class Tasks:
-    """The work that somebody has started; the event loop itself holds tasks only weakly."""
+    """The work that somebody has started."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[_Work] = set()
+        self._idle: asyncio.Future[None] | None = None  # for who waits until nothing runs
 
     def __len__(self) -> int:
         return len(self._running)
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run `coroutine` now, up to its first wait; the rest becomes a task. It must not raise.
+        """Run `coroutine` now, up to its first wait; the rest follows when that is over. It must not raise.
 
-        Before the first wait there may be no current task, so `asyncio.timeout` is of no use inside: use `within`.
+        It is no asyncio task, which would cost as much as the rest of a message: there is no current task in it, so
+        `asyncio.timeout` and `wait_for` are of no use inside. `within` is.
         """
-        task = _begin(coroutine)
-        if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        _Work(coroutine, self).step()
+
+    def waits(self, work: _Work) -> None:
+        self._running.add(work)
+
+    def ended(self, work: _Work) -> None:
+        self._running.discard(work)
+        if not self._running and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
 
     async def drain(self) -> None:
         """Wait until everything started has ended."""
         while self._running:
-            await asyncio.wait(list(self._running))
+            if self._idle is None:
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     def cancel(self) -> None:
-        for task in list(self._running):
-            task.cancel()
+        for work in list(self._running):
+            work.cancel()
 
 
-if sys.version_info >= (3, 12):
+class _Work:
+    """One coroutine, and the future that it waits for: what a task is, without its bookkeeping."""
 
-    def _begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-        return None if task.done() else task
+    __slots__ = ("_cancelled", "_coroutine", "_tasks", "_waiting")
 
-else:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], tasks: Tasks) -> None:
+        self._coroutine = coroutine
+        self._tasks = tasks
+        self._waiting: Any = None
+        self._cancelled = False  # while it was not waiting for anything that could be
 
-    def _begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        context = contextvars.copy_context()
+    def step(self, _: object = None) -> None:
+        before = self._waiting
         try:
-            first = context.run(coroutine.send, None)
-        except StopIteration:
-            return None
-        task = asyncio.get_running_loop().create_task(_rest(coroutine, first), context=context)
-        # A task cancelled before its first step never enters `_rest`: close what it would have run.
-        task.add_done_callback(lambda _: coroutine.close())
-        return task
+            if self._cancelled:
+                self._cancelled = False
+                waiting = self._coroutine.throw(asyncio.CancelledError())
+            else:
+                waiting = self._coroutine.send(None)
+        except (StopIteration, asyncio.CancelledError):
+            self._tasks.ended(self)
+            return
+        except BaseException:
+            self._tasks.ended(self)
+            raise
+        if before is None:
+            self._tasks.waits(self)
+        if waiting is None:  # it lets others have their turn
+            self._waiting = self
+            asyncio.get_running_loop().call_soon(self.step)
+        else:
+            self._waiting = waiting
+            waiting._asyncio_future_blocking = False
+            waiting.add_done_callback(self.step)
 
-    class _Resume:
-        """Awaits what the coroutine was waiting for, then goes on with it."""
+    def cancel(self) -> None:
+        if self._waiting is self or not self._waiting.cancel():
+            self._cancelled = True
 
-        __slots__ = ("coroutine", "first")
 
-        def __init__(self, coroutine: Coroutine[Any, Any, None], first: Any) -> None:
-            self.coroutine = coroutine
-            self.first = first
+class Limit:
+    """One time limit that many futures have: a single timer serves them all, since they end in order.
 
-        def __await__(self) -> Generator[Any, Any, None]:
-            waiting = self.first
-            while True:
-                try:
-                    value = yield waiting
-                except BaseException as error:
-                    step: Callable[[], Any] = lambda error=error: self.coroutine.throw(error)  # type: ignore[misc]  # noqa: E731
-                else:
-                    step = lambda value=value: self.coroutine.send(value)  # type: ignore[misc]  # noqa: E731
-                try:
-                    waiting = step()
-                except StopIteration:
-                    return
+    A future that is not done in time gets a TimeoutError.
+    """
 
-    async def _rest(coroutine: Coroutine[Any, Any, None], first: Any) -> None:
-        await _Resume(coroutine, first)
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._ends: dict[asyncio.Future[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, future: asyncio.Future[Any]) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.seconds
+        self._ends[future] = end
+        if self._timer is None:
+            self._timer = loop.call_at(end, self._expire)
+
+    def stop(self, future: asyncio.Future[Any]) -> None:
+        self._ends.pop(future, None)
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._timer = None
+        while self._ends:
+            future, end = next(iter(self._ends.items()))
+            if end > now:
+                self._timer = loop.call_at(end, self._expire)
+                return
+            del self._ends[future]
+            if not future.done():
+                future.set_exception(TimeoutError(f"no answer within {self.seconds:g} s"))
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T:

@@ -20,6 +20,7 @@ class Targets:
 
     def __init__(self, origins: Sequence[Origin], clock: Clock) -> None:
         self._origins = list(origins)
+        self.alone = self._origins[0] if len(self._origins) == 1 else None
         self._clock = clock
         self._next = 0
         self._dead: dict[Origin, float] = {}  # until when
@@ -27,8 +28,6 @@ class Targets:
     def order(self) -> Sequence[Origin]:
         """The addresses in the order in which this request should try them."""
         origins = self._origins
-        if len(origins) == 1:
-            return origins
         start, self._next = self._next, (self._next + 1) % len(origins)
         turned = origins[start:] + origins[:start]
         if not self._dead:
@@ -40,8 +39,7 @@ class Targets:
         self._dead[origin] = self._clock.monotonic() + RETRY_SECONDS
 
     def worked(self, origin: Origin) -> None:
-        if self._dead:
-            self._dead.pop(origin, None)
+        self._dead.pop(origin, None)
 
 
 class AddressMap:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from routekey.eager import within
+from routekey.eager import Limit, within
 from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.address import Targets
@@ -15,7 +16,7 @@ from routekey.gateway.integrations.requests import DROPPED, REFUSED, Parameters,
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, HttpResponse, header_lines
-from routekey.wire.transport import BackendRefused, HttpBackends, NotConnected, TransportError
+from routekey.wire.transport import BackendRefused, HttpBackends, NotConnected, Origin, TransportError
 
 BODYLESS = ("GET", "HEAD", "OPTIONS")
 _VARIABLE = re.compile(r"\{([A-Za-z0-9._$-]+)\}")
@@ -62,7 +63,7 @@ class HttpBackend:
         """`targets` is the addresses of the endpoint, or why it has none."""
         self._http = http
         self._endpoint = endpoint
-        self._timeout = resource.timeout_in_millis / 1000
+        self._limit = Limit(resource.timeout_in_millis / 1000)
         self._method = str(resource.integration_method or "POST")
         self._api_id = resource.api_id
         self._parameters = RequestParameters(resource.request_parameters, REFUSED, (*DROPPED, "via"))
@@ -83,41 +84,49 @@ class HttpBackend:
             head = b"%b%b\r\n%b" % (self._plain, trace.encode(), self._end(len(body)))
         else:
             head = self._head(invocation, parameters, handshake, len(body))
-        return answer_of(await self._send(invocation, head + body))
+        return answer_of(await self._send(invocation, self._targets, head + body))
 
-    async def _send(self, invocation: Invocation, data: bytes) -> HttpResponse:
-        targets, left, shown = self._targets, self._timeout, self._endpoint.shown
-        assert targets is not None
-        clock = invocation.connection.pipeline.clock
-        started = clock.monotonic()
-        failure: TransportError | None = None
+    async def _send(self, invocation: Invocation, targets: Targets, data: bytes) -> HttpResponse:
+        try:
+            if targets.alone is not None:
+                return await self._exchange(targets.alone, data)
+            return await within(self._limit.seconds, self._first_of(targets, data))
+        except TimeoutError:
+            raise GatewayError(
+                ResponseType.INTEGRATION_TIMEOUT,
+                f"{self._endpoint.shown} did not answer within {self._limit.seconds:g} s",
+            ) from None
+        except BackendRefused as error:
+            raise GatewayError(ResponseType.INTEGRATION_REFUSED, f"{self._endpoint.shown}: {error}") from None
+        except TransportError as error:
+            # Frames show every failure of a backend the same way; only a handshake names the network (spec 2.3, 3.9).
+            text = None if invocation.request is not None else ResponseType.API_CONFIGURATION_ERROR.text
+            raise GatewayError(ResponseType.INTEGRATION_FAILURE, f"{self._endpoint.shown}: {error}", text) from None
+
+    async def _exchange(self, origin: Origin, data: bytes) -> HttpResponse:
+        exchange = self._http.send(origin, self._method, data)
+        self._limit.start(exchange.future)
+        try:
+            return await exchange.future
+        except (TimeoutError, asyncio.CancelledError):
+            exchange.abort()
+            raise
+        finally:
+            self._limit.stop(exchange.future)
+
+    async def _first_of(self, targets: Targets, data: bytes) -> HttpResponse:
+        """The answer of the first target that can be connected to."""
+        failure = NotConnected("there is no target")
         for origin in targets.order():
-            exchange = self._http.send(origin, self._method, data)
             try:
-                response = await within(left, exchange.future)
-            except TimeoutError:
-                exchange.abort()
-                raise GatewayError(
-                    ResponseType.INTEGRATION_TIMEOUT, f"{shown} did not answer within {self._timeout:g} s"
-                ) from None
-            except NotConnected as error:  # nothing was sent: the next address may have it
+                response = await self._exchange(origin, data)
+            except NotConnected as error:  # nothing was sent: the next one may have it
                 targets.failed(origin)
                 failure = error
-                left = self._timeout - (clock.monotonic() - started)
-                if left <= 0:
-                    break
-                continue
-            except TransportError as error:
-                failure = error
-                break
-            targets.worked(origin)
-            return response
-        detail = f"{shown}: {failure}"
-        if isinstance(failure, BackendRefused):
-            raise GatewayError(ResponseType.INTEGRATION_REFUSED, detail)
-        # Frames show every failure of a backend the same way; only a handshake names the network (spec 2.3, 3.9).
-        text = None if invocation.request is not None else ResponseType.API_CONFIGURATION_ERROR.text
-        raise GatewayError(ResponseType.INTEGRATION_FAILURE, detail, text)
+            else:
+                targets.worked(origin)
+                return response
+        raise failure
 
     def _head(
         self, invocation: Invocation, parameters: Parameters | None, handshake: Headers | None, size: int
