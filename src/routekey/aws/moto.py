@@ -60,7 +60,7 @@ class Moto:
 
     async def _spawn(self, port: int) -> None:
         keep = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "PYTHONPATH")
-        variables = {name: os.environ[name] for name in keep if name in os.environ}
+        variables = {name: value for name, value in os.environ.items() if name in keep or name.startswith("MOTO_")}
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port),
             env={**variables, "MOTO_ACCOUNT_ID": self._account_id, "AWS_DEFAULT_REGION": self._region},

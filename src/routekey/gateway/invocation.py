@@ -154,6 +154,12 @@ class Invocation:
             self._context = context
         return self._context
 
+    def answered(self, status: int) -> None:
+        """The backend has: the response's template sees its status."""
+        self.status = status
+        if self._context is not None:
+            self._context["status"] = status
+
     def override(self, name: str) -> dict[str, Any]:
         """What templates set under `$context.requestOverride` or `responseOverride`; empty where none ran."""
         value = self._context.get(name) if self._context is not None else None

@@ -20,7 +20,7 @@ from routekey.errors import CompileError, GatewayError, ResponseType
 from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.answers import Answer, answer_of
 from routekey.gateway.integrations.base import FunctionRefused, IntegrationResult
-from routekey.gateway.integrations.functions import API, FunctionTarget
+from routekey.gateway.integrations.functions import FunctionTarget
 from routekey.gateway.integrations.requests import DROPPED, REFUSED_BY_AWS, Parameters, RequestBody, RequestParameters
 from routekey.gateway.integrations.responses import Responses
 from routekey.gateway.invocation import Invocation
@@ -54,13 +54,6 @@ class AwsUri:
     action: str  # "" for the path style
     path: str  # "/" for the action style
     query: str
-
-    @property
-    def function(self) -> str | None:
-        """The function that a path of the Lambda API is about."""
-        if self.service.name != "lambda" or not self.path.startswith(API):
-            return None
-        return self.path.removeprefix(API).partition("/")[0]
 
 
 def parse_uri(text: str) -> AwsUri:

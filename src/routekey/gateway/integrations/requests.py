@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 from routekey.errors import ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import compile_request_mapping
-from routekey.expressions.vtl.values import text as text_of
-from routekey.gateway.integrations.templates import JSON, compile_choice, media_type, render
+from routekey.gateway.integrations.templates import JSON, compile_choice, media_type, override_text, render
 from routekey.gateway.invocation import Invocation
 from routekey.resources.base import Maybe
 from routekey.resources.integration import Integration
@@ -111,7 +110,7 @@ class RequestParameters:
                     raise GatewayError(
                         ResponseType.API_CONFIGURATION_ERROR, f"requestOverride: header {name} cannot be set"
                     )
-                self._set(found, location, str(name), text_of(value), False)
+                self._set(found, location, str(name), override_text(value), False)
         return found
 
     def _set(self, found: Parameters, location: str, name: str, value: str, static: bool) -> None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from routekey.errors import EvaluationError, ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import ResponseSource, compile_response_mapping
 from routekey.expressions.selection import compile_response_key
-from routekey.expressions.vtl.values import text as text_of
 from routekey.gateway.integrations.answers import Answer
 from routekey.gateway.integrations.base import IntegrationResult
 from routekey.gateway.integrations.requests import from_base64
-from routekey.gateway.integrations.templates import TemplateChoice, compile_choice, media_type, render
+from routekey.gateway.integrations.templates import TemplateChoice, compile_choice, media_type, override_text, render
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import IntegrationResponse
 from routekey.wire.http import Headers
@@ -89,6 +88,7 @@ class Responses:
         """
         if not invocation.reply_wanted:
             return IntegrationResult(answer.status)
+        invocation.answered(answer.status)
         chosen = self._choose(value)
         template = chosen.templates.pick(invocation, media_type(answer.content_type), answer)
         body, text = answer.body, answer.text
@@ -136,5 +136,5 @@ def _overridden(invocation: Invocation, result: IntegrationResult) -> Integratio
     headers = override.get("header")
     for name, value in headers.items() if isinstance(headers, dict) else ():
         result.headers = [pair for pair in result.headers if pair[0].lower() != str(name).lower()]
-        result.headers.append((str(name), text_of(value)))
+        result.headers.append((str(name), override_text(value)))
     return result

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from routekey.errors import ExpressionError, GatewayError, ResponseType
+from routekey.errors import EvaluationError, ExpressionError, GatewayError, ResponseType
 from routekey.expressions.scope import Response
 from routekey.expressions.selection import Selection, compile_selection
 from routekey.expressions.vtl.errors import TemplateError
 from routekey.expressions.vtl.template import Template, compile_template
+from routekey.expressions.vtl.values import text
 from routekey.gateway.invocation import Invocation
 from routekey.resources.base import ABSENT, Maybe
 
@@ -47,9 +48,9 @@ def compile_choice(
 ) -> TemplateChoice:
     """The choice among `templates`. ExpressionError names the template that does not compile."""
     compiled = {}
-    for key, text in (templates or {}).items():
+    for key, source in (templates or {}).items():
         try:
-            compiled[key] = compile_template(text)
+            compiled[key] = compile_template(source)
         except TemplateError as error:
             raise ExpressionError(f"{what} template '{key}': {error}") from None
     return TemplateChoice(compiled, None if expression is ABSENT else compile_selection(expression, response=response))
@@ -58,6 +59,14 @@ def compile_choice(
 def media_type(content_type: str) -> str:
     """The type in a Content-Type header, without parameters."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def override_text(value: object) -> str:
+    """What a template put into an override, as text."""
+    try:
+        return text(value)
+    except EvaluationError as error:
+        raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"an override: {error}") from None
 
 
 def render(template: Template, invocation: Invocation, body: str) -> str:

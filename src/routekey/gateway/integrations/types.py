@@ -25,6 +25,7 @@ from routekey.resources import integration as resources
 from routekey.resources.access import ClientCertificate
 from routekey.wire.transport import HttpBackends
 
+_FUNCTION = re.compile(r":lambda:path/2015-03-31/functions/([^/]+)/")
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.")
 
 
@@ -67,11 +68,11 @@ def build(
         backend = HttpBackend(resource, endpoint, targets, backends.http)
         return Http(resource, responses, backend) if kind == "HTTP" else HttpProxy(resource, backend)
     text = substitute(resource.integration_uri or "", surroundings.variables)
-    uri = _aws_uri(resource, text)
-    function = uri.function if isinstance(uri, AwsUri) else None
-    target = _function(function, backends) if function else None
+    function = _FUNCTION.search(text)
+    target = _function(function[1], backends) if function else None
     if kind == "AWS_PROXY":
         return AwsProxy(resource, text, target)
+    uri = _aws_uri(resource, text)
     return AwsService(
         resource,
         responses,
