@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,13 +38,24 @@ class JsonArray(list[Any]):
 
 
 class Search:
-    """One evaluation: the document that `$` means, and how much of it was looked at."""
+    """One evaluation: the document that `$` means, how much of it was looked at, and what regular expressions took."""
 
-    __slots__ = ("left", "root")
+    __slots__ = ("left", "root", "seconds")
 
     def __init__(self, root: Any) -> None:
         self.root = root
         self.left = MAX_VISITS
+        self.seconds = java_regex.SECONDS
+
+    def matches(self, subject: str, pattern: str) -> bool:
+        """EvaluationError when all matches of this evaluation together take too long."""
+        started = time.perf_counter()
+        try:
+            return java_regex.matches(subject, pattern, self.seconds)
+        finally:
+            self.seconds -= time.perf_counter() - started
+            if self.seconds <= 0:
+                raise EvaluationError(f"{pattern:.200} takes too long on these values")
 
     def visit(self, count: int = 1) -> None:
         self.left -= count
@@ -333,6 +345,8 @@ class _Parser:
             ):
                 self.at += len(name)
                 right, _ = self.operand()
+                if name == "=~":
+                    return lambda value, search: _matches(left(value, search), right(value, search), search)
                 return lambda value, search: compare(left(value, search), right(value, search))
         if not is_path:
             raise self.fail("a comparison")
@@ -455,10 +469,10 @@ def _size(left: Any, right: Any) -> bool:
     return isinstance(left, str | list) and _number(right) and len(left) == right
 
 
-def _matches(left: Any, right: Any) -> bool:
+def _matches(left: Any, right: Any, search: Search) -> bool:
     if isinstance(left, _Pattern):
         left, right = right, left
-    return isinstance(right, _Pattern) and isinstance(left, str) and java_regex.matches(left, right.text)
+    return isinstance(right, _Pattern) and isinstance(left, str) and search.matches(left, right.text)
 
 
 def _in(left: Any, right: Any) -> bool:
@@ -474,7 +488,7 @@ COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
     (">=", _ordered(lambda left, right: left >= right)),
     ("<", _ordered(lambda left, right: left < right)),
     (">", _ordered(lambda left, right: left > right)),
-    ("=~", _matches),
+    ("=~", lambda left, right: False),  # whose time is the search's: see `_matches`
     ("subsetof", lambda left, right: isinstance(left, list) and all(_in(each, right) for each in left)),
     ("anyof", lambda left, right: isinstance(left, list) and any(_in(each, right) for each in left)),
     ("noneof", lambda left, right: isinstance(left, list) and not any(_in(each, right) for each in left)),

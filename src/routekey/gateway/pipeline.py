@@ -24,7 +24,10 @@ from routekey.wire.http import Headers, HttpRequest, HttpResponse, Upgrade
 log = logging.getLogger("routekey.gateway")
 
 # Headers of an integration's answer that never reach the client of a handshake (spec 2.3).
-_HOP = frozenset("connection upgrade content-length transfer-encoding sec-websocket-accept".split())
+_HOP = frozenset(
+    "connection upgrade content-length transfer-encoding sec-websocket-accept keep-alive te trailer proxy-authenticate "
+    "proxy-connection".split()
+)
 _NOT_ON_UPGRADE = _HOP | {"sec-websocket-extensions", "sec-websocket-protocol", "content-type"}
 
 

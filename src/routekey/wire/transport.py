@@ -121,6 +121,14 @@ class _Pool:
         self.waiting[exchange] = None
         self._grow()
 
+    def again(self, exchange: Exchange) -> None:
+        """Send it on a new connection: idle ones may be as stale as the one that it was sent on."""
+        self.waiting[exchange] = None
+        if self.open >= MAX_CONNECTIONS and self.idle:
+            self.idle.pop().transport.abort()  # which makes room for a new one
+        else:
+            self._grow()
+
     def _grow(self) -> None:
         if self.open < MAX_CONNECTIONS and not self.closed:
             self.open += 1
@@ -212,6 +220,7 @@ class _Connection(asyncio.Protocol):
         self.body: list[bytes] = []
         self.size = 0
         self.head_size = 0
+        self.rest_size = 0  # bytes after the head that are no body: sizes of chunks, and trailers
         self.head_done = False
         self.until_close = False
         self.done = False  # answered, and good for another request once this read is through
@@ -234,7 +243,8 @@ class _Connection(asyncio.Protocol):
         if self.exchange is None:
             self.transport.abort()  # an answer to nothing
             return
-        if not self.head_done:
+        before, had_head = self.size, self.head_done
+        if not had_head:
             self.head_size += len(data)
         try:
             self.parser.feed_data(data)
@@ -242,8 +252,13 @@ class _Connection(asyncio.Protocol):
             self._fail("the backend switched protocols")
         except httptools.HttpParserError as error:
             self._fail(f"the backend answered no HTTP ({error.__context__ or error})")
-        if not self.head_done and self.head_size > MAX_HEAD and self.exchange is not None:
-            self._fail(f"the head of the answer is longer than {MAX_HEAD} bytes")
+        if had_head and self.size == before:
+            self.rest_size += len(data)
+        if self.exchange is not None:
+            if not self.head_done and self.head_size > MAX_HEAD:
+                self._fail(f"the head of the answer is longer than {MAX_HEAD} bytes")
+            elif self.rest_size > MAX_HEAD:
+                self._fail(f"what follows the body is longer than {MAX_HEAD} bytes")
         if self.done and not self.transport.is_closing():
             self.done = False
             self.used = True
@@ -258,7 +273,7 @@ class _Connection(asyncio.Protocol):
         if self in self.pool.idle:
             self.pool.idle.remove(self)
         if self.exchange is not None:
-            if self.head_done and self.until_close:
+            if self.head_done and self.until_close and error is None:
                 self._complete()
             else:
                 self._retry_or_fail("the backend closed the connection before it had answered")
@@ -272,7 +287,8 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()  # more than one answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        if not self.head_done:  # trailers are dropped
+            self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self.head_done = True
@@ -327,7 +343,7 @@ class _Connection(asyncio.Protocol):
         exchange.connection = None
         if self.used and not exchange.retried and not self.head_size:
             exchange.retried = True
-            self.pool.submit(exchange)
+            self.pool.again(exchange)
         else:
             exchange.fail(TransportError(message))
 

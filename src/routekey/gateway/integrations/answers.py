@@ -61,15 +61,31 @@ def _unpacked(data: bytes, coding: str) -> bytes:
     # Some servers mean raw deflate where the standard means zlib.
     kinds = (zlib.MAX_WBITS, -zlib.MAX_WBITS) if coding == "deflate" else (zlib.MAX_WBITS | 16,)
     for kind in kinds:
-        unpacker = zlib.decompressobj(kind)
         try:
-            body = unpacker.decompress(data, MAX_ANSWER + 1)
+            body = _members(data, kind)
         except zlib.error:
             continue
         if len(body) > MAX_ANSWER:
             raise GatewayError(
                 ResponseType.API_CONFIGURATION_ERROR, f"the answer unpacks to more than {MAX_ANSWER} bytes"
             )
-        if unpacker.eof:
-            return body
+        return body
     raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"the answer says {coding}, and does not unpack")
+
+
+def _members(data: bytes, kind: int) -> bytes:
+    """What `data` unpacks to, as far as it may; gzip can have several members. zlib.error where it is cut short."""
+    body, whole = b"", False
+    while data and len(body) <= MAX_ANSWER:
+        unpacker = zlib.decompressobj(kind)
+        try:
+            body += unpacker.decompress(data, MAX_ANSWER + 1 - len(body))
+        except zlib.error:
+            if whole:
+                break  # padding
+            raise
+        if not unpacker.eof and len(body) <= MAX_ANSWER:
+            raise zlib.error("cut short")
+        whole = True
+        data = unpacker.unused_data
+    return body

@@ -27,16 +27,18 @@ class TemplateChoice:
     @property
     def constant(self) -> Template | None:
         """The template that every message gets, where that is settled beforehand."""
-        if self.selection is not None:
-            return self._of(self.selection.static) if self.selection.static is not None else None
-        return self.templates.get("$default") or self.templates.get(JSON)
+        if self.selection is None:
+            return self.templates.get("$default") or self.templates.get(JSON)
+        return self._of(self.selection.static) if self.selection.static is not None else None
 
     def pick(self, invocation: Invocation, content_type: str, response: Response | None = None) -> Template | None:
         templates = self.templates
         if not templates:
             return None
         if self.selection is not None:
-            return self._of(self.selection.evaluate(invocation, response))
+            found = self._of(self.selection.evaluate(invocation, response))
+            if found is not None or response is None:
+                return found
         return templates.get("$default") or templates.get(content_type) or templates.get(JSON if response else "")
 
     def _of(self, key: str) -> Template | None:
