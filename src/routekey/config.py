@@ -223,7 +223,10 @@ def _pairs(value: Any, source: str) -> list[tuple[str, Any]]:
 
 def _map(value: Any, source: str) -> dict[str, str]:
     if isinstance(value, Mapping):
-        return {name: ",".join(map(str, each)) if isinstance(each, list) else str(each) for name, each in value.items()}
+        value = [
+            f"{name}={','.join(map(str, each)) if isinstance(each, list) else '' if isinstance(each, dict) else each}"
+            for name, each in value.items()
+        ]
     entries = {}
     for text in value if isinstance(value, list) else [value]:
         name, sign, address = str(text).partition("=")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routekey.aws.endpoints import Location
-from routekey.aws.signing import Keys, sign
+from routekey.aws.signing import Keys, canonical, sign
 from routekey.wire.http import Headers, HttpResponse, header_lines
 from routekey.wire.transport import HttpBackends
 
@@ -27,10 +27,13 @@ class AwsClient:
         TransportError when there is no answer. Cancelled, it gives the request up.
         """
         target = location.path + target
+        host = next((value for name, value in headers if name.lower() == "host"), location.host)
+        headers = [pair for pair in headers if pair[0].lower() != "host"]
         if keys is not None:
-            headers = sign(keys, service, location.region, method, location.host, target, headers, body)
+            target = canonical(service, target)
+            headers = sign(keys, service, location.region, method, host, target, headers, body)
         else:
-            headers = [("Host", location.host), *headers]
+            headers = [("Host", host), *headers]
         head = f"{method} {target} HTTP/1.1\r\n{header_lines(headers)}Content-Length: {len(body)}\r\n\r\n"
         exchange = self._http.send(location.origin, method, head.encode("latin-1", "replace") + body)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import logging
 import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -11,9 +12,11 @@ from xml.etree import ElementTree
 
 from routekey.aws import services
 from routekey.aws.client import AwsClient
-from routekey.aws.endpoints import REAL, Endpoints
+from routekey.aws.endpoints import REAL, Endpoints, NoEndpoint
 from routekey.aws.signing import Keys
 from routekey.clock import Clock
+
+log = logging.getLogger("routekey.aws")
 
 LOCAL = Keys(
     "ROUTEKEYLOCAL0000000", "routekey-local", "routekey-local"
@@ -77,7 +80,13 @@ class Credentials:
         sts = services.find("sts", "AssumeRole")
         if sts is None:
             raise NoCredentials("botocore has no model of sts")
-        location = self._endpoints.locate(sts, self._region, arn.split(":")[1])
+        try:
+            location = self._endpoints.locate(sts, self._region, arn.split(":")[1])
+        except NoEndpoint:
+            log.info(
+                "there is no STS: the gateway's own credentials stand in for a role", extra={"data": {"role": arn}}
+            )
+            return self._keep(arn, await self.own(), self._clock.time() + OWN_SECONDS)
         form = {
             "Action": "AssumeRole",
             "Version": sts.model.metadata.api_version,
@@ -99,9 +108,12 @@ class Credentials:
         except (KeyError, ValueError):
             why = f"{found.get('Code', answer.status)}: {found.get('Message', 'no credentials in the answer')}"
             raise NoCredentials(f"{arn} cannot be assumed: {why:.500}") from None
+        return self._keep(arn, keys, until - RENEW_SECONDS)
+
+    def _keep(self, arn: str, keys: Keys, until: float) -> Keys:
         if len(self._roles) >= MAX_ROLES:
             self._roles.clear()
-        self._roles[arn] = keys, until - RENEW_SECONDS
+        self._roles[arn] = keys, until
         return keys
 
 

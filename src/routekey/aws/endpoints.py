@@ -55,9 +55,11 @@ class Endpoints:
             return Location(Origin(full, 443, True), full, "", signing_region)
         parts = urlsplit(url)
         secure = parts.scheme == "https"
-        origin = Origin(parts.hostname or "", parts.port or (443 if secure else 80), secure)
+        usual = 443 if secure else 80
+        origin = Origin(parts.hostname or "", parts.port or usual, secure)
+        authority = parts.netloc.rpartition("@")[2].removesuffix(f":{usual}")  # as signers write it
         # One address serves every host name, so what stands before the host is only seen in AWS's own name.
-        host = full if subdomain or prefix else parts.netloc.rpartition("@")[2]
+        host = full if subdomain or prefix else authority
         return Location(origin, host, parts.path.rstrip("/"), signing_region)
 
 

@@ -163,10 +163,13 @@ def _metadata(folder: str) -> dict[str, Any] | None:
 def _index() -> dict[str, list[str]]:
     """Folders of models by the names that hosts and signatures have for them; the plainest folder first."""
     found: dict[str, list[str]] = {}
+    signed: list[tuple[str, str]] = []
     for folder in sorted((each.name for each in data_folder().iterdir() if each.is_dir()), key=lambda n: (len(n), n)):
         metadata = _metadata(folder)
         if metadata is not None:
-            names = {metadata.get("endpointPrefix", ""), metadata.get("signingName", "")}
-            for name in filter(None, names):
-                found.setdefault(name, []).append(folder)
+            found.setdefault(metadata.get("endpointPrefix", ""), []).append(folder)
+            signed.append((metadata.get("signingName", ""), folder))
+    for name, folder in signed:
+        if name and folder not in found.setdefault(name, []):
+            found[name].append(folder)
     return found

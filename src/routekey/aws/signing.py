@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, unquote_plus
 
 from routekey.wire.http import Headers
 
@@ -26,9 +27,24 @@ def sign(
 
     request = AWSRequest(method=method, url=f"https://{host}{target}", data=body)
     for name, value in headers:
-        request.headers[name] = value
+        request.headers[name] = value.encode("latin-1", "replace").decode("utf-8", "replace")  # as AWS reads it
+    given = len(request.headers.items())
     signer = S3SigV4Auth if service == "s3" else SigV4Auth
     if service == "s3":
         request.context["payload_signing_enabled"] = True
     signer(Credentials(keys.access_key, keys.secret_key, keys.token), service, region).add_auth(request)
-    return [("Host", host), *((name, value) for name, value in request.headers.items() if name.lower() != "host")]
+    return [("Host", host), *headers, *request.headers.items()[given:]]
+
+
+def canonical(service: str, target: str) -> str:
+    """`target`, a path and query, escaped the one way that signatures know, so that both sides sign the same text."""
+    path, sign_, query = target.partition("?")
+    if service == "s3":  # whose path is signed decoded; others sign the path as it came
+        path = quote(unquote(path), safe="/-_.~")
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    query = "&".join(f"{_canonical(name)}{equals}{_canonical(value)}" for name, equals, value in pairs)
+    return f"{path}{sign_}{query}"
+
+
+def _canonical(text: str) -> str:
+    return quote(unquote_plus(text), safe="-_.~")

@@ -31,7 +31,11 @@ _CLEARABLE = (
     "connectionId",
     "contentHandlingStrategy",
 )
-_AWS_URI = re.compile(r"arn:aws(?:-cn|-us-gov)?:apigateway:[a-z0-9-]+:[A-Za-z0-9.-]+:(?:path|action)/.+", re.DOTALL)
+# `V` stands for a stage variable, which may be any part of it (spec 4.3).
+_AWS_URI = re.compile(
+    r"arn:aws(?:-cn|-us-gov)?:apigateway:[a-z0-9V-]+:[A-Za-z0-9.-]+:(?:(?:path|action)/.+|V.*)", re.DOTALL
+)
+_STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.[A-Za-z0-9_]+\}")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 
 
@@ -91,7 +95,7 @@ def _check_uri(integration: Integration) -> None:
             region = uri.split(":")[3]
             whole = f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{uri}/invocations"
             raise bad_request(f"Invalid ARN specified in the request: {uri:.200} (for this function: {whole:.400})")
-        if not _AWS_URI.fullmatch(uri):
+        if not _AWS_URI.fullmatch(_STAGE_VARIABLE.sub("V", uri)):
             raise bad_request(
                 f"Invalid ARN specified in the request: {uri:.200} "
                 "(arn:aws:apigateway:REGION:SERVICE:path/... or :action/...)"

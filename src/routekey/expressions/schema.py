@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from routekey.errors import ExpressionError
 
 MAX_SCHEMA_DEPTH = 60
+MAX_UNFOLDED = 1000  # references, along every way that meets none twice
 MAX_CHECKS = 2000  # that one value may have to pass, through $ref and allOf
 MAX_DEPTH = 100  # of a message
 MAX_EXPLAINED = 16 * 1024  # characters of a message whose every fault is told; of a longer one the first is
@@ -48,7 +50,7 @@ def compile_schema(name: str, schemas: Mapping[str, Any]) -> Validator:
     import jsonschema_rs
 
     document = schemas[name]
-    branching = _Survey(schemas).check(name)
+    branching, repeating = _Survey(schemas).check(name)
 
     def retrieve(uri: str) -> Any:
         match = _MODEL.fullmatch(uri)
@@ -83,7 +85,7 @@ def compile_schema(name: str, schemas: Mapping[str, Any]) -> Validator:
                 return []
             if branching and depth > MAX_BRANCHED_DEPTH:
                 return ["instance failed to match the schema"]
-            if len(body) > MAX_EXPLAINED:
+            if repeating or len(body) > MAX_EXPLAINED:
                 validator.validate(value)
             return _explained(list(validator.iter_errors(value)))
         except jsonschema_rs.ValidationError as error:
@@ -121,8 +123,11 @@ class _Survey:
         self._cost: dict[int, int] = {}
         self._busy: set[int] = set()
 
-    def check(self, name: str) -> bool:
-        """Whether the schema recurs through anyOf or oneOf. ExpressionError where validation would not end."""
+    def check(self, name: str) -> tuple[bool, bool]:
+        """Whether the schema recurs through anyOf or oneOf, and through what else checks one value twice.
+
+        ExpressionError where validation would not end.
+        """
         seen: dict[int, tuple[Any, str]] = {}
         waiting = [(self._schemas[name], name, 0)]
         while waiting:
@@ -137,11 +142,31 @@ class _Survey:
             target = self._target(schema, model)
             if target is not None:
                 waiting.append((*target, 0))
-        return any(
-            self._reaches_itself(schema, model)
-            for schema, model in seen.values()
-            if isinstance(schema, dict) and ("anyOf" in schema or "oneOf" in schema)
+        self._unfold(name)
+        branching, repeating = (
+            any(
+                self._reaches_itself(schema, model)
+                for schema, model in seen.values()
+                if isinstance(schema, dict) and not schema.keys().isdisjoint(keywords)
+            )
+            for keywords in (("anyOf", "oneOf"), ("allOf", "not", "dependencies", "patternProperties"))
         )
+        return branching, repeating
+
+    def _unfold(self, name: str) -> None:
+        """Follow every way that meets no schema twice: the validator copies each, and forgets between them."""
+        left = MAX_UNFOLDED
+        waiting: list[tuple[Any, str, frozenset[int]]] = [(self._schemas[name], name, frozenset())]
+        while waiting:
+            schema, model, way = waiting.pop()
+            target = self._target(schema, model)
+            if target is None:
+                waiting += [(each, model, way) for each in _parts(schema) if isinstance(each, (dict, list))]
+            elif id(target[0]) not in way:
+                left -= 1
+                if left < 0:
+                    raise ExpressionError(f"the references of model {name} unfold to more than {MAX_UNFOLDED}")
+                waiting.append((*target, way | {id(target[0])}))
 
     def _weigh(self, schema: Any, model: str, name: str, depth: int = 0) -> int:
         """How many checks one value has to pass by `schema`."""
@@ -168,20 +193,21 @@ class _Survey:
         if not isinstance(reference, str):
             return None
         uri, _, pointer = reference.partition("#")
+        of = model
         if uri:
             match = _MODEL.fullmatch(uri if "//" in uri else _BASE + uri)
             if match is None or match[1] not in self._schemas:
                 raise ExpressionError(f"the schema of model {model}: $ref {reference:.200} is no model of this API")
             model = match[1]
         found = self._schemas[model]
-        for step in filter(None, pointer.split("/")):
+        for step in unquote(pointer).split("/")[1:]:
             step = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, list) and step.isdecimal() and int(step) < len(found):
                 found = found[int(step)]
             elif isinstance(found, dict) and step in found:
                 found = found[step]
             else:
-                raise ExpressionError(f"the schema of model {model}: $ref {reference:.200} leads nowhere")
+                raise ExpressionError(f"the schema of model {of}: $ref {reference:.200} leads nowhere")
         return found, model
 
     def _reaches_itself(self, start: Any, model: str) -> bool:
@@ -276,7 +302,11 @@ _WORDS: dict[str, Callable[[dict[str, Any], Any, Any], str]] = {
     ),
     "minLength": lambda f, v, e: f"string {_json(v)} is too short (length: {len(v)}, required minimum: {f['limit']})",
     "maxLength": lambda f, v, e: f"string {_json(v)} is too long (length: {len(v)}, maximum allowed: {f['limit']})",
-    "pattern": lambda f, v, e: f"ECMA 262 regex {_json(f['pattern'])} does not match input string {_json(v)}",
+    "pattern": lambda f, v, e: (
+        f"ECMA 262 regex {_json(f['pattern'])} does not match input string {_json(v)}"
+        if "pattern" in f
+        else _other(f, v, e)  # it gave up
+    ),
     "format": lambda f, v, e: f"string {_json(v)} is invalid against the format {_json(f['format'])}",
     "additionalProperties": lambda f, v, e: (
         f"object instance has properties which are not allowed by the schema: {_json(sorted(f['unexpected']))}"

@@ -9,7 +9,7 @@ import gzip
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -88,6 +88,10 @@ class Service:
 
     name: str
     operations: dict[str, Operation]
+    messages: dict[str, str] = field(default_factory=dict)  # what each exception calls its message
+
+    def message_of(self, exception: str) -> str:
+        return self.messages.get(exception, "message")
 
     def match(self, method: str, path: str, query: Mapping[str, list[str]]) -> tuple[Operation, dict[str, str]] | None:
         """The operation that `method` and the raw `path` ask for, with its path variables, still escaped."""
@@ -155,4 +159,9 @@ def load(service: str, version: str) -> Service:
             name, http["method"], _segments(path), fixed, http.get("responseCode", 200),
             shape(data.get("input")), shape(data.get("output")),
         )  # fmt: skip
-    return Service(service, operations)
+    messages = {}
+    for name, data in shapes.items():
+        if data.get("exception"):
+            named = (member for member in data.get("members", ()) if member.lower() == "message")
+            messages[name] = next(named, "message")
+    return Service(service, operations, messages)

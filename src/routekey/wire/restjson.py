@@ -232,9 +232,8 @@ def _timestamp(value: datetime.datetime, form: str | None) -> Any:
     return int(value.timestamp())
 
 
-def encode_error(error: ApiError, headers: Headers) -> HttpResponse:
-    """The error document that SDKs turn into their own exception."""
-    key = "Message" if "Type" in error.members else "message"
-    body = {key: error.message, **error.members}
+def encode_error(error: ApiError, headers: Headers, member: str) -> HttpResponse:
+    """The error document that SDKs turn into their own exception; `member` is what its model calls the message."""
+    body = {member: error.message, **error.members}
     all_headers = [*headers, ("Content-Type", "application/json"), ("x-amzn-ErrorType", error.code)]
     return HttpResponse(error.status, all_headers, msgspec.json.encode(body))

@@ -82,7 +82,7 @@ class RestService:
             return restjson.encode(operation, answer, headers)
         except ApiError as error:
             error.message = error.message[:MAX_ERROR]
-            return restjson.encode_error(error, headers)
+            return restjson.encode_error(error, headers, self.model.message_of(error.code))
         except Exception:
             log.exception("%s failed", operation.name)
-            return restjson.encode_error(self.failure, headers)
+            return restjson.encode_error(self.failure, headers, self.model.message_of(self.failure.code))

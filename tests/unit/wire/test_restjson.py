@@ -293,7 +293,7 @@ def test_an_answer_may_be_a_payload() -> None:
 
 
 def test_an_error_is_a_document_with_its_code_in_a_header() -> None:
-    answer = encode_error(ApiError(404, "NotFoundException", "no such thing"), [("X-Id", "1")])
+    answer = encode_error(ApiError(404, "NotFoundException", "no such thing"), [("X-Id", "1")], "message")
     assert answer.status == 404
     assert ("x-amzn-ErrorType", "NotFoundException") in answer.headers
     assert ("X-Id", "1") in answer.headers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -17,7 +17,6 @@ from routekey.aws.services import Service
 from routekey.aws.signing import Keys
 from routekey.eager import within
 from routekey.errors import CompileError, GatewayError, ResponseType
-from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.answers import Answer, answer_of
 from routekey.gateway.integrations.base import FunctionRefused, IntegrationResult
 from routekey.gateway.integrations.functions import FunctionTarget
@@ -83,7 +82,7 @@ class AwsService:
         responses: Sequence[IntegrationResponse],
         uri: AwsUri | str,
         function: FunctionTarget | None,
-        variables: Mapping[str, str],
+        role: str,
         endpoints: Endpoints,
         credentials: Credentials,
         client: AwsClient,
@@ -101,7 +100,7 @@ class AwsService:
         self._method = str(resource.integration_method or "POST")
         self._timeout = resource.timeout_in_millis / 1000
         self._agent = f"AmazonAPIGateway_{resource.api_id}"
-        self._role = substitute(resource.credentials_arn, variables) if resource.credentials_arn else ""
+        self._role = role
         if CALLER.fullmatch(self._role):
             self._fault = (
                 "credentialsArn asks for the caller's credentials, which need AWS_IAM on $connect: not available yet"

@@ -11,6 +11,7 @@ from routekey.aws.client import AwsClient
 from routekey.aws.credentials import Credentials, NoCredentials
 from routekey.aws.endpoints import Endpoints, Location, NoEndpoint
 from routekey.eager import within
+from routekey.errors import CompileError
 from routekey.gateway.integrations.address import AddressMap
 from routekey.gateway.integrations.base import FunctionAnswer, FunctionRefused, LocalLambda
 from routekey.wire.http import Headers, HttpRequest, HttpResponse
@@ -37,20 +38,26 @@ class FunctionTarget:
         endpoints: Endpoints,
         credentials: Credentials,
         client: AwsClient,
+        region: str,
+        role: str,
     ) -> None:
+        """`region` is where it is unless its ARN says so, `role` who calls it elsewhere ("": the gateway itself)."""
         self.reference = reference
         self._local = local
         self._endpoints = endpoints
         self._credentials = credentials
         self._client = client
+        self._role = role
         match = _REFERENCE.fullmatch(reference)
         parts = match.groupdict("") if match else {}
-        self._partition, self._region = parts.get("partition") or "aws", parts.get("region") or ""
+        self._partition, self._region = parts.get("partition") or "aws", parts.get("region") or region
         self._name, self._qualifier = parts.get("name", reference), parts.get("qualifier", "")
         mapped = addresses.find([reference, parts.get("arn", reference), self._name])
         self._mapped: Location | None = None
         if mapped is not None:
-            (host, port), *_ = mapped[1]
+            if len(mapped[1]) > 1:
+                raise CompileError(f"--map {mapped[0]}: a function has one address")
+            host, port = mapped[1][0]
             self._mapped = Location(Origin(host, port), f"{host}:{port}" if port else "localhost", "", self._region)
         self._said = False
 
@@ -90,7 +97,7 @@ class FunctionTarget:
         if self._mapped is not None:
             return await self._remote(self._mapped, method, target, headers, body)
         response = await self._local.respond(HttpRequest(method, target, headers, body))
-        if response.status != 404:
+        if response.status != 404 or b"Function not found" not in response.body:
             self._say_once()
             return response
         location = self._elsewhere(response.body[:300].decode("utf-8", "replace"))
@@ -106,7 +113,7 @@ class FunctionTarget:
                 rest += f"{'&' if '?' in rest else '?'}Qualifier={quote(self._qualifier, safe='')}"
             target = f"{API}{quote(self._name, safe='')}/{rest}"
             return await self._client.send(location, "lambda", None, method, target, headers, body)
-        keys = await self._credentials.own()
+        keys = await (self._credentials.of_role(self._role) if self._role else self._credentials.own())
         return await self._client.send(location, "lambda", keys, method, target, headers, body)
 
     def _elsewhere(self, why: str) -> Location:
@@ -116,7 +123,7 @@ class FunctionTarget:
         if service is None:
             raise FunctionRefused(f"{why}: {mend}")
         try:
-            return self._endpoints.locate(service, self._region or "us-east-1", self._partition)
+            return self._endpoints.locate(service, self._region, self._partition)
         except NoEndpoint:
             raise FunctionRefused(f"{why}: {mend}") from None
 

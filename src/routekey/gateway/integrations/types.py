@@ -15,7 +15,7 @@ from routekey.errors import CompileError
 from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.address import AddressMap, Targets, origins
 from routekey.gateway.integrations.aws_proxy import AwsProxy
-from routekey.gateway.integrations.aws_service import AwsService, AwsUri, parse_uri
+from routekey.gateway.integrations.aws_service import CALLER, AwsService, AwsUri, parse_uri
 from routekey.gateway.integrations.base import Integration, LocalLambda
 from routekey.gateway.integrations.functions import FunctionTarget
 from routekey.gateway.integrations.http import Http, HttpProxy
@@ -25,7 +25,7 @@ from routekey.resources import integration as resources
 from routekey.resources.access import ClientCertificate
 from routekey.wire.transport import HttpBackends
 
-_FUNCTION = re.compile(r":lambda:path/2015-03-31/functions/([^/]+)/")
+_FUNCTION = re.compile(r":([a-z0-9-]+):lambda:path/2015-03-31/functions/([^/]+)/")
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.")
 
 
@@ -69,7 +69,8 @@ def build(
         return Http(resource, responses, backend) if kind == "HTTP" else HttpProxy(resource, backend)
     text = substitute(resource.integration_uri or "", surroundings.variables)
     function = _FUNCTION.search(text)
-    target = _function(function[1], backends) if function else None
+    role = substitute(resource.credentials_arn, surroundings.variables) if resource.credentials_arn else ""
+    target = _function(function[2], function[1], "" if CALLER.fullmatch(role) else role, backends) if function else None
     if kind == "AWS_PROXY":
         return AwsProxy(resource, text, target)
     uri = _aws_uri(resource, text)
@@ -78,7 +79,7 @@ def build(
         responses,
         uri,
         target,
-        surroundings.variables,
+        role,
         backends.endpoints,
         backends.credentials,
         backends.aws,
@@ -95,7 +96,7 @@ def _aws_uri(resource: resources.Integration, text: str) -> AwsUri | str:
         raise
 
 
-def _function(reference: str, backends: Backends) -> FunctionTarget:
+def _function(reference: str, region: str, role: str, backends: Backends) -> FunctionTarget:
     return FunctionTarget(
         reference,
         backends.functions,
@@ -103,6 +104,8 @@ def _function(reference: str, backends: Backends) -> FunctionTarget:
         backends.endpoints,
         backends.credentials,
         backends.aws,
+        region,
+        role,
     )
 
 
