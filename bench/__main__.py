@@ -9,11 +9,29 @@ import sys
 from bench import native
 from bench.processes import Failed
 from bench.report import Results, machine
-from bench.rows import Options, Row, function, growth, http_proxy, memory, mock, push, slow, startup
+from bench.rows import (
+    Options,
+    Row,
+    Skipped,
+    dynamodb,
+    function,
+    growth,
+    http_proxy,
+    http_templates,
+    memory,
+    mock,
+    push,
+    render,
+    slow,
+    startup,
+)
 
 ROWS: dict[str, Row] = {
     "mock": mock.run,
+    "render": render.run,
     "http": http_proxy.run,
+    "http_templates": http_templates.run,
+    "dynamodb": dynamodb.run,
     "function": function.run,
     "push": push.run,
     "memory": memory.run,
@@ -21,7 +39,8 @@ ROWS: dict[str, Row] = {
     "startup": startup.run,
     "slow": slow.run,
 }
-WITHOUT_COMPILER = ("startup", "slow")
+WITHOUT_COMPILER = ("render", "startup", "slow")
+WIDTH = max(map(len, ROWS))
 
 
 def main() -> int:
@@ -58,11 +77,13 @@ def _measure(rows: list[str], options: Options) -> int:
     for row in rows:
         try:
             for finding in ROWS[row](options):
-                print(f"{row:8}  {finding.line()}", flush=True)
+                print(f"{row:{WIDTH}}  {finding.line()}", flush=True)
                 results.add(finding)
+        except Skipped as why:
+            print(f"{row:{WIDTH}}  skipped: {why}", flush=True)
         except (Failed, OSError, subprocess.SubprocessError) as error:
             failed += 1
-            print(f"{row:8}  FAIL  {error}", flush=True)
+            print(f"{row:{WIDTH}}  FAIL  {error}", flush=True)
     return 1 if failed else 0
 
 

@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from bench.messages import ANSWER
+from bench.native import Held
 from bench.processes import SERVER_CORE, Process, python
 
 
@@ -68,11 +69,16 @@ class Gateway:
         v2.create_deployment(ApiId=api_id, StageName="bench")
         return f"/{api_id}/bench"
 
+    def answer(self, path: str, message: str) -> str:
+        """What one client is answered, to be looked at before any load: the generator only looks for errors."""
+        with Held(self.port, path, 1, message=message) as held:
+            return held.replies[0]
 
-def mock(answer: str = ANSWER) -> dict[str, Any]:
-    """A MOCK integration with a static request and response template."""
+
+def mock(answer: str = ANSWER, request: str = '{"statusCode":200}') -> dict[str, Any]:
+    """A MOCK integration with a request and a response template, static ones if not given."""
     return {
         "IntegrationType": "MOCK",
-        "RequestTemplates": {"$default": '{"statusCode":200}'},
+        "RequestTemplates": {"$default": request},
         "responses": [{"IntegrationResponseKey": "$default", "ResponseTemplates": {"$default": answer}}],
     }

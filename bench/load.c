@@ -1,10 +1,11 @@
 /* A closed loop: N connections with D requests in flight on each; a reply lets the next request go.
  *
- *   load ws|http -p PORT -u PATH -f FILE [-c N] [-d D] [-t SECONDS] [-w WARM-UP] [-P PID] [-b BODY-BYTES]
+ *   load ws|http -p PORT -u PATH -f FILE [-c N] [-d D] [-t SECONDS] [-w WARM-UP] [-P PID] [-B PID] [-b BODY-BYTES]
  *
  * ws: FILE holds the messages, one a line, sent in turn; any data frame is a reply, a gateway's error frame an error.
  * http: FILE holds the paths, one a line, which are POSTed to in turn; an answer other than 200 is an error.
- * PID is the server's, whose main thread's CPU time is read. Prints one JSON line.
+ * -P is the server's, whose main thread's CPU time is read; -B that of a backend behind it, whose CPU time is read of
+ * all threads. Prints one JSON line.
  */
 #define _GNU_SOURCE
 #include "net.h"
@@ -177,14 +178,29 @@ static unsigned long long cpu_of(int pid) {
     return ns;
 }
 
+/* Nanoseconds of CPU that all threads of `pid` have had, those that ended included. */
+static unsigned long long all_cpu_of(int pid) {
+    char path[64], text[1024];
+    unsigned long long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *in = pid ? fopen(path, "r") : NULL;
+    if (!in) return 0;
+    text[fread(text, 1, sizeof text - 1, in)] = 0;
+    fclose(in);
+    char *after = strrchr(text, ')'); /* the name before it may hold anything */
+    if (!after || sscanf(after + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user, &system) != 2)
+        return 0;
+    return (user + system) * (1000000000ull / (unsigned long long)sysconf(_SC_CLK_TCK));
+}
+
 int main(int argc, char **argv) {
     const char *path = "/", *file = NULL;
-    int port = 0, connections = 1, pid = 0, body = 64, option;
+    int port = 0, connections = 1, pid = 0, backend = 0, body = 64, option;
     double seconds = 1.5, warm = 0.3;
     if (argc < 2) return 2;
     is_http = strcmp(argv[1], "http") == 0;
     optind = 2;
-    while ((option = getopt(argc, argv, "p:u:f:c:d:t:w:P:b:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "p:u:f:c:d:t:w:P:B:b:")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
         case 'f': file = optarg; break;
@@ -193,6 +209,7 @@ int main(int argc, char **argv) {
         case 't': seconds = atof(optarg); break;
         case 'w': warm = atof(optarg); break;
         case 'P': pid = atoi(optarg); break;
+        case 'B': backend = atoi(optarg); break;
         case 'b': body = atoi(optarg); break;
         default: return 2;
     }
@@ -216,7 +233,7 @@ int main(int argc, char **argv) {
     }
     for (int i = 0; i < connections; i++) go(all[i], depth);
     uint64_t now = now_ns(), begin = now + (uint64_t)(warm * 1e9), end = begin + (uint64_t)(seconds * 1e9);
-    unsigned long long cpu = 0;
+    unsigned long long cpu = 0, behind = 0;
     struct epoll_event events[512];
     while (now < end && errors < 100) {
         int ready = epoll_wait(epoll, events, 512, 100);
@@ -226,6 +243,7 @@ int main(int argc, char **argv) {
             begin = now;
             replies = 0;
             cpu = cpu_of(pid);
+            behind = all_cpu_of(backend);
         }
         for (int i = 0; i < ready; i++) {
             Connection *c = events[i].data.ptr;
@@ -233,8 +251,11 @@ int main(int argc, char **argv) {
         }
     }
     cpu = cpu_of(pid) - cpu;
+    behind = all_cpu_of(backend) - behind;
     double lasted = (double)(now - begin) / 1e9, all_replies = replies ? (double)replies : 1;
-    printf("{\"rate\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"cpu_us\":%.3f,\"errors\":%llu,\"replies\":%llu}\n",
-           (double)replies / lasted, percentile(0.5), percentile(0.99), (double)cpu / 1000.0 / all_replies, errors, replies);
+    printf("{\"rate\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"cpu_us\":%.3f,\"backend_us\":%.3f,\"errors\":%llu,"
+           "\"replies\":%llu}\n",
+           (double)replies / lasted, percentile(0.5), percentile(0.99), (double)cpu / 1000.0 / all_replies,
+           (double)behind / 1000.0 / all_replies, errors, replies);
     return 0;
 }

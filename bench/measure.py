@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 from bench.native import Sample
@@ -55,6 +56,11 @@ def p99(samples: Sequence[Sample]) -> float:
     return median(sample.p99_us for sample in samples)
 
 
+def of_backend(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples as its backend would tell them, where that is what is busy."""
+    return [replace(sample, cpu_us=sample.backend_us) for sample in samples]
+
+
 def beside(mine: tuple[str, Sequence[Sample]], base: tuple[str, Sequence[Sample]]) -> str:
     """Both sides in words."""
     kept = len(undisturbed(mine[1], base[1]))
@@ -74,6 +80,7 @@ def numbers(samples: Mapping[str, Sequence[Sample]]) -> dict[str, object]:
             "cpu_us": round(cpu(each), 2),
             "p99_us": round(p99(each), 1),
             "rates": [round(sample.rate) for sample in each],
+            **({"backend_us": round(median(sample.backend_us for sample in each), 2)} if each[0].backend_us else {}),
         }
         for name, each in samples.items()
     }

@@ -58,6 +58,7 @@ class Sample:
     cpu_us: float  # of the server's main thread, a message
     p50_us: float = 0.0
     p99_us: float = 0.0
+    backend_us: float = 0.0  # of a backend's CPU, all its threads, a message
 
     @property
     def busy(self) -> float:
@@ -65,14 +66,16 @@ class Sample:
         return self.rate * self.cpu_us / 1e6
 
 
-def generate(load: Load, port: int, server: Process, seconds: float) -> Sample:
-    """Put `load` on the server at `port`."""
+def generate(load: Load, port: int, server: Process, seconds: float, *, backend: Process | None = None) -> Sample:
+    """Put `load` on the server at `port`; `backend` is what it calls, where that is to be watched too."""
     lines = BUILD / f"lines-{server.pid}.txt"
     lines.write_text("\n".join(load.lines) + "\n")
     arguments: list[str | Path] = [
         BUILD / "load", load.kind, "-p", str(port), "-u", load.path, "-f", lines, "-c", str(load.connections),
         "-d", str(load.depth), "-t", str(seconds), "-P", str(server.pid), "-b", str(load.body),
     ]  # fmt: skip
+    if backend is not None:
+        arguments += ["-B", str(backend.pid)]
     try:
         with Process(arguments, LOAD_CORE) as process:
             found = json.loads(process.line(seconds + 60))
@@ -80,7 +83,7 @@ def generate(load: Load, port: int, server: Process, seconds: float) -> Sample:
                 raise Failed(f"{found['errors']} errors under load{process.said()}")
     finally:
         lines.unlink()
-    return Sample(found["rate"], found["cpu_us"], found["p50_us"], found["p99_us"])
+    return Sample(found["rate"], found["cpu_us"], found["p50_us"], found["p99_us"], found["backend_us"])
 
 
 class Held:

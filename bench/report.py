@@ -46,7 +46,8 @@ class Finding:
         if self.target is not None:
             aim = f", aim {self.aim:g}" if self.aim is not None else ""
             wanted = f"  (target {'<=' if self.at_most else '>='} {self.target:g}{aim})"
-        return f"{self.verdict:5}  {self.what}: {self.measured:.3g}{self.unit}{wanted}  {self.detail}"
+        measured = f"{self.measured:,.0f}" if self.measured >= 1000 else f"{self.measured:.3g}"
+        return f"{self.verdict:5}  {self.what}: {measured}{self.unit}{wanted}  {self.detail}"
 
     def record(self) -> dict[str, object]:
         return {

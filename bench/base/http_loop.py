@@ -1,4 +1,7 @@
-"""The gateway's transport to backends in a bare loop: `http_loop PORT IN-FLIGHT SECONDS` prints one JSON line."""
+"""The gateway's transport to backends in a bare loop.
+
+`http_loop PORT IN-FLIGHT SECONDS [BODY [HEADER-LINE ...]]` prints one JSON line.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ WARM = 0.3
 REQUEST = (
     "POST /message HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\nContent-Type: application/json\r\n"
     "User-Agent: AmazonAPIGateway_abcdefghij\r\nX-Amzn-Trace-Id: Root=1-691ffa00-0123456789abcdef01234567\r\n"
-    "x-amzn-apigateway-api-id: abcdefghij\r\nContent-Length: %d\r\n\r\n%s"
+    "x-amzn-apigateway-api-id: abcdefghij\r\n%sContent-Length: %d\r\n\r\n%s"
 )
 
 
@@ -26,7 +29,9 @@ async def main() -> None:
     port, in_flight, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     backends = HttpBackends(Deadlines(SystemClock()))
     origin = Origin("127.0.0.1", port, False)
-    request = (REQUEST % (port, len(MESSAGE), MESSAGE)).encode()
+    body = sys.argv[4] if len(sys.argv) > 4 else MESSAGE
+    headers = "".join(f"{line}\r\n" for line in sys.argv[5:])
+    request = (REQUEST % (port, headers, len(body), body)).encode()
     begin = time.perf_counter() + WARM
     end = begin + seconds
     done = cpu = 0.0

@@ -17,4 +17,8 @@ class Options:
         return seconds if self.seconds is None else self.seconds
 
 
+class Skipped(Exception):
+    """A row cannot be measured here; the message says why, and what would help."""
+
+
 Row = Callable[[Options], Iterator[Finding]]

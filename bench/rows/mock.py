@@ -1,19 +1,26 @@
-"""Two-way MOCK route with JSON route selection, beside a bare echo and Node's `ws`."""
+"""Two-way MOCK routes with JSON route selection, beside a bare echo and Node's `ws`."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-from bench import measure
+from bench import measure, templates
 from bench.gateway import Gateway, mock
 from bench.messages import MESSAGE
 from bench.native import Load, Sample, generate
-from bench.processes import BUILD, ROOT, SERVER_CORE, Process, base
+from bench.processes import BUILD, ROOT, SERVER_CORE, Failed, Process, base
 from bench.report import Finding
 from bench.rows import Options
+
+# The side of each finding, and the templates that it has.
+KINDS = {
+    "routekey": "static request and response template",
+    "dynamic": "request template of $input.path, #set and #if, response template of $context and #if",
+}
 
 
 def run(options: Options) -> Iterator[Finding]:
@@ -21,41 +28,46 @@ def run(options: Options) -> Iterator[Finding]:
     with ExitStack() as stack:
         gateway = stack.enter_context(Gateway())
         path = gateway.api({"echo": mock()})
+        dynamic = gateway.api({"echo": mock(templates.MOCK_RESPONSE, templates.MOCK_REQUEST)})
+        answer = json.loads(gateway.answer(dynamic, MESSAGE))
+        if not answer.get("to") or (answer.get("route"), answer.get("stage")) != ("echo", "bench"):
+            raise Failed(f"the templates made {answer}")
         echo = stack.enter_context(base("echo"))
         sides = {
             "bare": _side(echo, int(echo.line()), "/", seconds),
             "routekey": _side(gateway.process, gateway.port, path, seconds),
+            "dynamic": _side(gateway.process, gateway.port, dynamic, seconds),
         }
         node = _node_command()
         if not isinstance(node, str):
             server = stack.enter_context(Process(node, SERVER_CORE, {"NODE_PATH": str(BUILD / "node_modules")}))
             sides["node"] = _side(server, int(server.line()), "/", seconds)
         samples = measure.in_turn(options.rounds, sides)
-    mine, bare = samples["routekey"], samples["bare"]
-    detail = measure.beside(("routekey", mine), ("bare echo", bare))
-    what = "MOCK, 50 x 8, over the bare echo"
-    found = measure.ratio(mine, bare)
-    yield Finding(
-        "mock",
-        what,
-        found,
-        detail,
-        0.25,
-        aim=0.4,
-        numbers=measure.numbers(samples),
-        disturbed=not measure.undisturbed(mine, bare),
-    )
-    if "node" in samples:
-        peer = samples["node"]
-        detail = measure.beside(("routekey", mine), ("node ws", peer))
+    bare, peer = samples["bare"], samples.get("node")
+    for name, what in KINDS.items():
+        mine = samples[name]
         yield Finding(
             "mock",
-            "MOCK, 50 x 8, over Node ws echoing",
-            measure.ratio(mine, peer),
-            detail,
-            1.0,
-            disturbed=not measure.undisturbed(mine, peer),
+            f"MOCK, {what}, 50 x 8, over the bare echo",
+            measure.ratio(mine, bare),
+            measure.beside(("routekey", mine), ("bare echo", bare)),
+            0.25,
+            aim=0.4,
+            numbers=measure.numbers(
+                {side: each for side, each in samples.items() if side == name or side not in KINDS}
+            ),
+            disturbed=not measure.undisturbed(mine, bare),
         )
+        if peer is not None:
+            yield Finding(
+                "mock",
+                "the same over Node ws echoing",
+                measure.ratio(mine, peer),
+                measure.beside(("routekey", mine), ("node ws", peer)),
+                1.0,
+                disturbed=not measure.undisturbed(mine, peer),
+            )
+    if peer is not None:
         bases = measure.ratio(bare, peer)
         yield Finding("mock", "the bare echo over Node ws", bases, "(4.0 when the base was chosen)")
     else:

@@ -136,28 +136,22 @@ class Invocation:
             "header": dict(self.request.headers),
         }
 
-    @property
-    def context(self) -> dict[str, Any]:
-        """`$context`, made when a template first asks for it; the response's template sees what the request's set."""
-        if self._context is None:
-            context: dict[str, Any] = {}
-            for name, reader in CONTEXT.items():
-                value = reader(self)
+    def context(self, names: frozenset[str] | None) -> dict[str, Any]:
+        """`$context` with the members `names`, or all; the response's template sees what the request's set."""
+        context = self._context
+        if context is None:
+            context = self._context = {}
+        for name in _GROUPS if names is None else names:
+            if name not in context and name in _GROUPS:
+                value = _GROUPS[name](self)
                 if value is not None:
-                    group, _, member = name.partition(".")
-                    if member:
-                        context.setdefault(group, {})[member] = value
-                    else:
-                        context[name] = value
-            context["requestOverride"] = {"header": {}, "path": {}, "querystring": {}}
-            context["responseOverride"] = {"header": {}}
-            self._context = context
-        return self._context
+                    context[name] = value
+        return context
 
     def answered(self, status: int) -> None:
         """The backend has: the response's template sees its status."""
         self.status = status
-        if self._context is not None:
+        if self._context is not None and "status" in self._context:
             self._context["status"] = status
 
     def override(self, name: str) -> dict[str, Any]:
@@ -204,3 +198,32 @@ CONTEXT: Mapping[str, Callable[[Invocation], object]] = {
     "stage": lambda i: i.api.stage,
     "status": lambda i: i.status,
 }
+
+
+def _group(members: Mapping[str, Callable[[Invocation], object]]) -> Callable[[Invocation], object]:
+    """A member of `$context` that has members of its own."""
+
+    def value(invocation: Invocation) -> dict[str, object] | None:
+        found = {name: reader(invocation) for name, reader in members.items()}
+        return {name: each for name, each in found.items() if each is not None} or None
+
+    return value
+
+
+def _groups() -> dict[str, Callable[[Invocation], object]]:
+    """What makes each member of `$context`, by the first part of its name."""
+    groups: dict[str, dict[str, Callable[[Invocation], object]]] = {}
+    made: dict[str, Callable[[Invocation], object]] = {}
+    for name, reader in CONTEXT.items():
+        group, _, member = name.partition(".")
+        if member:
+            groups.setdefault(group, {})[member] = reader
+            made[group] = _group(groups[group])
+        else:
+            made[name] = reader
+    made["requestOverride"] = lambda invocation: {"header": {}, "path": {}, "querystring": {}}
+    made["responseOverride"] = lambda invocation: {"header": {}}
+    return made
+
+
+_GROUPS = _groups()

@@ -74,8 +74,8 @@ class Pipeline:
             return self._accept(connection, request, result.headers)
         log.info("refused", extra={"data": {**self._where(connection), "status": result.status}})
         headers = [pair for pair in result.headers if pair[0].lower() not in _HOP]
-        body = b"" if result.status in (204, 304) else result.body
-        return HttpResponse(result.status, headers, body)
+        body = result.body if isinstance(result.body, bytes) else result.body.encode("utf-8", "replace")
+        return HttpResponse(result.status, headers, b"" if result.status in (204, 304) else body)
 
     def _check(self, route: CompiledRoute, invocation: Invocation) -> None:
         if route.unavailable:
@@ -155,12 +155,16 @@ class Pipeline:
         return route
 
     def _fitting(self, result: IntegrationResult) -> str:
-        limit = self.quotas.max_message
-        if len(result.body) > limit:
+        limit, body = self.quotas.max_message, result.body
+        if isinstance(body, str):
+            if len(body) <= limit and body.isascii():
+                return body
+            body = body.encode("utf-8", "replace")
+        if len(body) > limit:
             raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"the answer is longer than {limit} bytes")
         if result.body_fault is not None:
             raise GatewayError(ResponseType.BAD_PROXY_RESULT, result.body_fault)
-        return result.body.decode("utf-8", "replace")
+        return body.decode("utf-8", "replace")
 
     # disconnect
 

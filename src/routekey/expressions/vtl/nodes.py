@@ -61,7 +61,16 @@ def sequence(body: Sequence[Node | str]) -> Node:
 
 
 def _text(text: str) -> Node:
-    return lambda render: render.write(text)
+    length = len(text)
+
+    def node(render: Render) -> None:
+        # As `Render.write`, without its call: most of what a template does is this.
+        render.size += length
+        if render.size > render.most:
+            render.too_long()
+        render.out.append(text)
+
+    return node
 
 
 # references
@@ -77,6 +86,8 @@ class Reference:
     def evaluator(self) -> Callable[[Render], Any]:
         """Its value; a reference that leads nowhere is the empty string (spec vtl 1)."""
         root, steps, (line, column) = self.root, [_step(step) for step in self.steps], self.place
+        if len(self.steps) == 1 and self.steps[0].arguments is None:
+            return self._property(self.steps[0].name)
 
         def value(render: Render) -> Any:
             found = render.variables.get(root) if render.frame is None else render.lookup(root)
@@ -90,6 +101,17 @@ class Reference:
             except EvaluationError as error:
                 raise TemplateError(line, column, str(error)) from None
             return found
+
+        return value
+
+    def _property(self, name: str) -> Callable[[Render], Any]:
+        """`$root.name`, the most common reference of all."""
+        root = self.root
+
+        def value(render: Render) -> Any:
+            holder = render.variables.get(root) if render.frame is None else render.lookup(root)
+            found = holder.get(name) if type(holder) is dict else builtins.member(holder, name)
+            return "" if found is None else found
 
         return value
 
@@ -107,7 +129,11 @@ def printed(reference: Reference) -> Node:
 
     def node(render: Render) -> None:
         found = value(render)
-        render.write(found if type(found) is str else render.text(found))
+        text = found if type(found) is str else render.text(found)
+        render.size += len(text)
+        if render.size > render.most:
+            render.too_long()
+        render.out.append(text)
 
     return node
 

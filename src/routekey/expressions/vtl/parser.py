@@ -31,9 +31,31 @@ class _Directive(NamedTuple):
     end: int  # behind its name
 
 
+class Uses:
+    """What a template refers to, so that the rest need not be made for it."""
+
+    def __init__(self) -> None:
+        self.roots: set[str] = set()
+        self.context: set[str] = set()  # first members of `$context`
+        self.whole_context = False  # it is read in a way that does not say which
+
+    def add(self, root: str, steps: list[nodes.Step]) -> None:
+        self.roots.add(root)
+        if root == "context":
+            if steps and steps[0].arguments is None:
+                self.context.add(steps[0].name)
+            else:
+                self.whole_context = True
+
+
 class Parser:
     def __init__(
-        self, source: str, *, base: tuple[str, int] | None = None, macros: dict[str, Any] | None = None
+        self,
+        source: str,
+        *,
+        base: tuple[str, int] | None = None,
+        macros: dict[str, Any] | None = None,
+        uses: Uses | None = None,
     ) -> None:
         if len(source) > MAX_SOURCE:
             raise TemplateError(1, 1, f"the template is longer than {MAX_SOURCE} characters")
@@ -41,6 +63,7 @@ class Parser:
         self.at = 0
         self.base = base  # for strings: the whole template, and where in it this part begins
         self.macros: dict[str, nodes.Macro | None] = dict.fromkeys(_MACRO.findall(source)) if macros is None else macros
+        self.uses = uses or Uses()
         self.nesting = 0
 
     # errors
@@ -368,6 +391,7 @@ class Parser:
             if not source.startswith("}", self.at):
                 raise self.unexpected("'}'")
             self.at += 1
+        self.uses.add(root, steps)
         return nodes.Reference(root, steps, formal, self.place(start))
 
     def place(self, start: int) -> tuple[int, int]:
@@ -584,7 +608,7 @@ class Parser:
         if "$" not in content and "#" not in content:
             return nodes.literal(content)
         base = (source, start) if self.base is None else (self.base[0], self.base[1] + start)
-        inner = Parser(content, base=base, macros=self.macros)
+        inner = Parser(content, base=base, macros=self.macros, uses=self.uses)
         inner.nesting = self.nesting
         return nodes.interpolation(inner.template())
 

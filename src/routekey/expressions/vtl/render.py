@@ -32,22 +32,20 @@ class Frame:
 
 
 class Render:
-    __slots__ = ("frame", "limits", "out", "regex_seconds", "size", "steps", "variables")
+    __slots__ = ("frame", "limits", "most", "out", "regex_seconds", "size", "steps", "variables")
 
     def __init__(self, variables: dict[str, Any], limits: Limits) -> None:
         self.variables = variables
         self.limits = limits
         self.out: list[str] = []
         self.size = 0
+        self.most = limits.output
         self.steps = 0
         self.frame: Frame | None = None
         self.regex_seconds = limits.regex_seconds  # that regular expressions may still take
 
-    def write(self, value: str) -> None:
-        self.size += len(value)
-        if self.size > self.limits.output:
-            raise EvaluationError(f"the output is longer than {self.limits.output} characters")
-        self.out.append(value)
+    def too_long(self) -> None:
+        raise EvaluationError(f"the output is longer than {self.most} characters")
 
     def spend(self, steps: int) -> None:
         self.steps += steps
@@ -56,7 +54,7 @@ class Render:
 
     def spend_on(self, value: Any) -> None:
         """Count work that grows with the size of `value`."""
-        if isinstance(value, str | list | dict):
+        if isinstance(value, (str, list, dict)):
             self.spend(1 + len(value) // SIZE_PER_STEP)
 
     def check(self, value: Any) -> Any:

@@ -90,16 +90,22 @@ def _path(text: str) -> Callable[[Any], Any]:
 class Template:
     """A compiled template."""
 
-    __slots__ = ("_body", "source", "static")
+    __slots__ = ("_body", "_reads_input", "_reads_stage_variables", "context_names", "source", "static")
 
     def __init__(self, source: str) -> None:
         """TemplateError, with line and column, when it does not parse."""
         self.source = source
         self.static = source if not _DYNAMIC.search(source) else None  # its output, where that never changes
         try:
-            self._body: Node = Parser(source).template()
+            parser = Parser(source)
+            self._body: Node = parser.template()
         except RecursionError:
             raise TemplateError(1, 1, "the template is nested too deep") from None
+        uses = parser.uses
+        self._reads_input = "input" in uses.roots
+        self._reads_stage_variables = "stageVariables" in uses.roots
+        # The members of `$context` that it can read or set; None where that may be any.
+        self.context_names: frozenset[str] | None = None if uses.whole_context else frozenset(uses.context)
 
     def render(
         self,
@@ -113,15 +119,12 @@ class Template:
 
         What the template sets under `$context.requestOverride` and `responseOverride` is in `context` afterwards.
         """
-        render = Render(
-            {
-                "input": Input(body, params or {}),
-                "context": {} if context is None else context,
-                "stageVariables": dict(stage_variables or {}),
-                "util": _UTIL,
-            },
-            limits,
-        )
+        variables: dict[str, Any] = {"context": {} if context is None else context, "util": _UTIL}
+        if self._reads_input:
+            variables["input"] = Input(body, params or {})
+        if self._reads_stage_variables:
+            variables["stageVariables"] = dict(stage_variables or {})
+        render = Render(variables, limits)
         try:
             self._body(render)
         except (Stop, Break):

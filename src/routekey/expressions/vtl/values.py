@@ -152,6 +152,8 @@ def equal(left: Any, right: Any) -> bool:
     """`==`: numbers by value, things of one kind by equals, others by their text."""
     if left is None or right is None:
         return False
+    if type(left) is type(right) and type(left) in (str, int):
+        return bool(left == right)
     if is_number(left) and is_number(right):
         return bool(left == right)
     weigh(left)

@@ -15,7 +15,7 @@ class IntegrationResult:
 
     status: int
     headers: Headers = field(default_factory=list)
-    body: bytes = b""
+    body: bytes | str = b""  # text where a template made it
     body_fault: str | None = None  # why it cannot be sent, where only a two-way route would notice
 
 

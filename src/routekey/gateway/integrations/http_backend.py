@@ -19,6 +19,7 @@ from routekey.wire.http import Headers, HttpResponse, header_lines
 from routekey.wire.transport import BackendRefused, HttpBackends, NotConnected, Origin, TransportError
 
 BODYLESS = ("GET", "HEAD", "OPTIONS")
+MAX_HEADS = 64  # kept; templates may set any header
 _VARIABLE = re.compile(r"\{([A-Za-z0-9._$-]+)\}")
 
 
@@ -69,8 +70,7 @@ class HttpBackend:
         self._parameters = RequestParameters(resource.request_parameters, REFUSED, (*DROPPED, "via"))
         self._targets = targets if isinstance(targets, Targets) else None
         self._fault = endpoint.fault or self._parameters.fault or (None if self._targets else str(targets))
-        # The head of every message up to its trace id, where nothing is mapped.
-        self._plain = self._begin(endpoint.target(None), self._own_headers(Headers())) + b"X-Amzn-Trace-Id: "
+        self._heads: dict[tuple[str, ...], bytes] = {}  # of messages, up to what is mapped, by what is
 
     async def call(self, invocation: Invocation, body: bytes, handshake: Headers | None = None) -> Answer:
         """What the endpoint answers to `body`; `handshake` has the headers that HTTP_PROXY forwards on $connect."""
@@ -79,9 +79,8 @@ class HttpBackend:
         if self._method in BODYLESS:
             body = b""
         parameters = self._parameters.of(invocation)
-        if parameters is None and handshake is None:
-            trace = invocation.connection.pipeline.ids.trace(invocation.time)
-            head = b"%b%b\r\n%b" % (self._plain, trace.encode(), self._end(len(body)))
+        if handshake is None and (parameters is None or not (parameters.query or parameters.path)):
+            head = self._message_head(invocation, parameters.headers if parameters is not None else {}, len(body))
         else:
             head = self._head(invocation, parameters, handshake, len(body))
         return answer_of(await self._send(invocation, self._targets, head + body))
@@ -127,6 +126,19 @@ class HttpBackend:
                 targets.worked(origin)
                 return response
         raise failure
+
+    def _message_head(self, invocation: Invocation, mapped: Mapping[str, tuple[str, str]], size: int) -> bytes:
+        """The head of a message whose target never changes: most of it is the same each time."""
+        names = tuple(mapped)
+        fixed = self._heads.get(names)
+        if fixed is None:
+            headers = [pair for pair in self._own_headers([]) if pair[0].lower() not in mapped]
+            fixed = self._begin(self._endpoint.target(None), headers)
+            if len(self._heads) < MAX_HEADS:
+                self._heads[names] = fixed
+        trace = invocation.connection.pipeline.ids.trace(invocation.time)
+        own = header_lines([*mapped.values(), ("X-Amzn-Trace-Id", trace)]).encode("utf-8", "replace")
+        return b"%b%b%b" % (fixed, own, self._end(size))
 
     def _head(
         self, invocation: Invocation, parameters: Parameters | None, handshake: Headers | None, size: int

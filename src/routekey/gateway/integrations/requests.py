@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from routekey.errors import ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import compile_request_mapping
-from routekey.gateway.integrations.templates import JSON, compile_choice, media_type, override_text, render
+from routekey.gateway.integrations.templates import compile_choice, override_text, render
 from routekey.gateway.invocation import Invocation
 from routekey.resources.base import Maybe
 from routekey.resources.integration import Integration
@@ -34,7 +34,7 @@ class RequestBody:
         self._binary = resource.content_handling_strategy == "CONVERT_TO_BINARY"
 
     def text(self, invocation: Invocation) -> str:
-        template = self.choice.pick(invocation, _content_type(invocation))
+        template = self.choice.pick(invocation)
         if template is not None:
             return render(template, invocation, invocation.body)
         if self._passthrough == "NEVER" or (self._passthrough == "WHEN_NO_TEMPLATES" and self.choice.templates):
@@ -47,10 +47,6 @@ class RequestBody:
     def data(self, invocation: Invocation) -> bytes:
         text = self.text(invocation)
         return from_base64(text) if self._binary else text.encode("utf-8", "replace")
-
-
-def _content_type(invocation: Invocation) -> str:
-    return (media_type(invocation.request.header("content-type")) if invocation.request is not None else "") or JSON
 
 
 def from_base64(text: str) -> bytes:

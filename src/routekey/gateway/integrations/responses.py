@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from routekey.errors import EvaluationError, ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import ResponseSource, compile_response_mapping
 from routekey.expressions.selection import compile_response_key
+from routekey.expressions.vtl.template import Template
 from routekey.gateway.integrations.answers import Answer
 from routekey.gateway.integrations.base import IntegrationResult
 from routekey.gateway.integrations.requests import from_base64
-from routekey.gateway.integrations.templates import TemplateChoice, compile_choice, media_type, override_text, render
+from routekey.gateway.integrations.templates import TemplateChoice, compile_choice, override_text, render
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import IntegrationResponse
-from routekey.wire.http import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +90,35 @@ class Responses:
             return IntegrationResult(answer.status)
         invocation.answered(answer.status)
         chosen = self._choose(value)
-        template = chosen.templates.pick(invocation, media_type(answer.content_type), answer)
-        body, text = answer.body, answer.text
-        if chosen.content_handling == "CONVERT_TO_TEXT" and not _is_text(body):
-            text = base64.b64encode(body).decode()
-            body = text.encode()
-        if template is not None:
-            body = render(template, invocation, text).encode("utf-8", "replace")
-        if chosen.content_handling == "CONVERT_TO_BINARY" and _is_text(body):
-            body = from_base64(body.decode())
-        headers: Headers = []
-        for name, source in chosen.headers:
-            found = source(invocation, answer)
-            if found is not None:
-                headers.append((name, found))
+        template = chosen.templates.pick(invocation, answer)
+        body: bytes | str = answer.body
+        if chosen.content_handling is not None or template is not None:
+            body = _converted(chosen.content_handling, template, invocation, answer)
         status = answer.status
         if matched_status is not None and chosen.matches is not None:
             status = matched_status
-        return _overridden(invocation, IntegrationResult(status, headers, body))
+        result = IntegrationResult(status, [], body)
+        for name, source in chosen.headers:
+            found = source(invocation, answer)
+            if found is not None:
+                result.headers.append((name, found))
+        override = invocation.override("responseOverride")
+        return _overridden(override, result) if override else result
+
+
+def _converted(handling: str | None, template: Template | None, invocation: Invocation, answer: Answer) -> bytes | str:
+    """The answer's body after its template, made text before it or bytes after it (spec 6.5)."""
+    text: bytes | str = answer.text
+    if handling == "CONVERT_TO_TEXT" and not _is_text(answer.body):
+        text = base64.b64encode(answer.body).decode()
+    elif template is None:
+        text = answer.body
+    if template is not None:
+        text = render(template, invocation, str(text))
+    if handling == "CONVERT_TO_BINARY":
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+        return from_base64(data.decode()) if _is_text(data) else data
+    return text
 
 
 def _is_text(body: bytes) -> bool:
@@ -123,11 +134,8 @@ def status_of(text: str) -> int | None:
     return int(text) if re.fullmatch("[1-5][0-9]{2}", text) else None
 
 
-def _overridden(invocation: Invocation, result: IntegrationResult) -> IntegrationResult:
+def _overridden(override: Mapping[str, object], result: IntegrationResult) -> IntegrationResult:
     """`result` with what the template set under $context.responseOverride (spec 5.4)."""
-    override = invocation.override("responseOverride")
-    if not override:
-        return result
     status = override.get("status")
     if isinstance(status, str):
         status = status_of(status)

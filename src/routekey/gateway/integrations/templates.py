@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from routekey.errors import EvaluationError, ExpressionError, GatewayError, ResponseType
-from routekey.expressions.scope import Response
 from routekey.expressions.selection import Selection, compile_selection
 from routekey.expressions.vtl.errors import TemplateError
 from routekey.expressions.vtl.template import Template, compile_template
 from routekey.expressions.vtl.values import text
+from routekey.gateway.integrations.answers import Answer
 from routekey.gateway.invocation import Invocation
 from routekey.resources.base import ABSENT, Maybe
 
@@ -31,7 +31,8 @@ class TemplateChoice:
             return self.templates.get("$default") or self.templates.get(JSON)
         return self._of(self.selection.static) if self.selection.static is not None else None
 
-    def pick(self, invocation: Invocation, content_type: str, response: Response | None = None) -> Template | None:
+    def pick(self, invocation: Invocation, response: Answer | None = None) -> Template | None:
+        """The template of a message, or of the answer `response` to it; None where none fits."""
         templates = self.templates
         if not templates:
             return None
@@ -39,7 +40,13 @@ class TemplateChoice:
             found = self._of(self.selection.evaluate(invocation, response))
             if found is not None or response is None:
                 return found
-        return templates.get("$default") or templates.get(content_type) or templates.get(JSON if response else "")
+        found = templates.get("$default")
+        if found is not None:
+            return found
+        if response is None:
+            request = invocation.request
+            return templates.get(media_type(request.header("content-type")) or JSON if request is not None else JSON)
+        return templates.get(media_type(response.content_type)) or templates.get(JSON)
 
     def _of(self, key: str) -> Template | None:
         return self.templates.get(key) or self.templates.get("$default")
@@ -76,6 +83,7 @@ def render(template: Template, invocation: Invocation, body: str) -> str:
     if template.static is not None:
         return template.static
     try:
-        return template.render(body, invocation.params, invocation.context, invocation.stage_variables)
+        context = invocation.context(template.context_names)
+        return template.render(body, invocation.params, context, invocation.stage_variables)
     except TemplateError as error:
         raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"a template failed: {error}") from None
