@@ -162,6 +162,7 @@ def load(service: str, version: str) -> Service:
     messages = {}
     for name, data in shapes.items():
         if data.get("exception"):
-            named = (member for member in data.get("members", ()) if member.lower() == "message")
+            members = data.get("members", {}).items()
+            named = (member.get("locationName", key) for key, member in members if key.lower() == "message")
             messages[name] = next(named, "message")
     return Service(service, operations, messages)
