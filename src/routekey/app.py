@@ -14,9 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from routekey.aws.client import AwsClient
-from routekey.aws.credentials import LOCAL, Credentials
+from routekey.aws.credentials import LOCAL, Credentials, NoCredentials
 from routekey.aws.endpoints import REAL, Endpoints
 from routekey.aws.moto import Moto
+from routekey.aws.signing import Keys
 from routekey.clock import Clock, Deadlines, SystemClock
 from routekey.config import Settings
 from routekey.control import (
@@ -68,6 +69,7 @@ log = logging.getLogger("routekey")
 DRAIN_SECONDS = 5.0
 OWN_SERVICES = ("APIGATEWAYV2", "API_GATEWAY", "APIGATEWAYMANAGEMENTAPI", "LAMBDA")  # as endpoint variables spell them
 REAP_SECONDS = 5.0
+KEY_SECONDS = 600.0  # that functions may use the user's credentials for: the SDK renews them that long before they end
 
 
 class _LocalLambda:
@@ -128,10 +130,12 @@ class Gateway:
             self.repository, code, self.region, self.ids, self.deadlines, limits, event_delays=event_delays
         )
         self.connections = Connections()
-        self.pipeline = Pipeline(self.clock, self.ids, settings.quotas, self.deadlines, self.connections)
+        traced = settings.log_level.lower() == "debug"
+        self.pipeline = Pipeline(self.clock, self.ids, settings.quotas, self.deadlines, self.connections, traced=traced)
         self.functions_api = LambdaApi(self.functions, self.clock).service(model.load("lambda", "2015-03-31"))
         self.endpoints = Endpoints(None if settings.aws == "moto" else settings.aws, os.environ)
         self.moto: Moto | None = None
+        self._identities: dict[str, tuple[tuple[str, str], ssl.SSLContext]] = {}
         self.catalog = Catalog(self.repository, self._backends(), self.pipeline.forget)
         self.domains = Domains(self.repository)
         self.addresses = Addresses(self.region, self.domains, settings.public_host)
@@ -151,10 +155,14 @@ class Gateway:
             identify=self._identify,
         )
 
-    def _identify(self, certificate: ClientCertificate) -> ssl.SSLContext:
-        """TLS to backends that presents the stage's client certificate."""
+    async def _identify(self, certificate: ClientCertificate) -> ssl.SSLContext:
+        """TLS to backends that presents a stage's client certificate; one context serves all who present it."""
         pem = certificate.pem_encoded_certificate, certificate.private_key
-        return tls.client_context(self.settings.backend_ca, *pem)
+        known = self._identities.get(certificate.client_certificate_id)
+        if known is None or known[0] != pem:
+            context = await asyncio.to_thread(tls.client_context, self.settings.backend_ca, *pem)
+            known = self._identities[certificate.client_certificate_id] = pem, context
+        return known[1]
 
     @property
     def folder(self) -> Path:
@@ -216,11 +224,15 @@ class Gateway:
         given = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
         aws = self.endpoints.aws
         # Nobody's keys, unless AWS itself was asked for: what is signed with them is only good on this machine.
-        keys = await self.credentials.own() if aws == REAL else LOCAL
+        keys: Keys | None = LOCAL
+        if aws == REAL:
+            try:
+                keys = await self.credentials.own()
+            except NoCredentials as error:
+                log.warning("functions get no credentials", extra={"data": {"error": str(error)}})
+                keys = None
         variables = {
-            "AWS_ACCESS_KEY_ID": keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
-            **({"AWS_SESSION_TOKEN": keys.token} if keys.token else {}),
+            **(keys.variables if keys is not None else {}),
             **given,
             **{f"AWS_ENDPOINT_URL_{name}": self.url for name in OWN_SERVICES},
         }
@@ -313,9 +325,13 @@ class Gateway:
         return [f"{scheme}://{host}/{key.removeprefix(Stage.collection + '/')}" for key in keys]
 
     async def _reap(self) -> None:
+        renewed = self.clock.monotonic()
         while True:
             await asyncio.sleep(REAP_SECONDS)
             self.functions.reap()
+            if self.endpoints.aws == REAL and self.clock.monotonic() - renewed > KEY_SECONDS:
+                renewed = self.clock.monotonic()
+                self.functions.retire_all()  # their processes have the credentials that they were started with
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accept no more, close every connection with 1001, run their $disconnect, end functions.

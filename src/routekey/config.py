@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from routekey.resources.quotas import Quotas
+from routekey.wire.http import parse_addresses
 
 FILE = "routekey.toml"
 PREFIX = "ROUTEKEY_"
@@ -201,7 +202,7 @@ def _settings(given: Mapping[str, tuple[Any, str]]) -> Settings:
                     raise SettingsError(f"{source}: {quota} is no quota (one of {', '.join(numbers)})")
                 quotas[quota] = _number(number, numbers[quota], f"{source} {quota}", zero=quota in _MAY_BE_ZERO)
         elif name == "map":
-            values["map"] = _map(value, source)
+            values["map"] = parse_map(value, source)
         else:
             values[name] = _value(name, value, source)
     settings = Settings(**values, quotas=Quotas(**quotas))
@@ -221,19 +222,24 @@ def _pairs(value: Any, source: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _map(value: Any, source: str) -> dict[str, str]:
+def parse_map(value: Any, source: str) -> dict[str, str]:
+    """The entries of `--map`. What can only be an address has to be one; the rest shows when it is used."""
     if isinstance(value, Mapping):
-        value = [
-            f"{name}={','.join(map(str, each)) if isinstance(each, list) else '' if isinstance(each, dict) else each}"
-            for name, each in value.items()
+        pairs = [
+            (name, ",".join(map(str, each)) if isinstance(each, list) else str(each)) for name, each in value.items()
         ]
-    entries = {}
-    for text in value if isinstance(value, list) else [value]:
-        name, sign, address = str(text).partition("=")
-        if not (sign and name.strip() and address.strip()):
-            raise SettingsError(f"{source}: {text} is not NAME=ADDRESS, such as my-link=127.0.0.1:9000")
-        entries[name.strip()] = address.strip()
-    return entries
+    else:
+        texts = [str(text).partition("=") for text in (value if isinstance(value, list) else [value])]
+        pairs = [(name.strip(), address.strip() if sign else "") for name, sign, address in texts]
+    for name, address in pairs:
+        if not name or not address:
+            raise SettingsError(f"{source}: {name or address} is not NAME=ADDRESS, such as my-link=127.0.0.1:9000")
+        attribute = "." in name and not name.startswith("arn:")  # of a resource, or a host name
+        if not attribute and parse_addresses(address) is None:
+            raise SettingsError(
+                f"{source}: {name}={address}: HOST:PORT, unix:PATH, or several of them with commas are expected"
+            )
+    return dict(pairs)
 
 
 def _number(value: Any, kind: Any, source: str, *, zero: bool = False) -> float | int:
@@ -311,6 +317,10 @@ def _check_aws(url: str) -> None:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        if "@" in parts.netloc:
+            raise SettingsError(
+                "--aws: the URL holds a user or password, which endpoints of AWS do not take: leave it out"
+            )
     except ValueError:
         valid = False
     if not valid:

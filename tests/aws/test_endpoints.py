@@ -98,7 +98,6 @@ def test_real_is_aws_itself_with_what_stands_before_its_host() -> None:
         (REAL, "http://localhost:9324", "http localhost:9324", "localhost:9324", ""),
         (None, "http://localhost:9324/", "http localhost:9324", "localhost:9324", ""),
         (None, "https://sqs.test/prefix/", "https sqs.test:443", "sqs.test", "/prefix"),
-        (None, "http://user:secret@sqs.test", "http sqs.test:80", "sqs.test", ""),
         (None, "http://[::1]:9324", "http ::1:9324", "[::1]:9324", ""),
         ("http://127.0.0.1:4566", "", "http 127.0.0.1:4566", "127.0.0.1:4566", ""),
     ],

@@ -377,7 +377,7 @@ def test_a_link_that_is_not_mapped_cannot_be_deployed_and_the_error_says_what_to
 ) -> None:
     link = make(gateway, "unmapped") if make else "abc123"
     integration_id, message = deployment_error(gateway, linked(link))
-    for part in (integration_id, "order", link, f"--map {link}=HOST:PORT"):
+    for part in (integration_id, "order", link, f"--map {'unmapped' if make else link}=HOST:PORT"):
         assert part in message
     assert ("unmapped" if make else "does not exist") in message
 

@@ -17,7 +17,7 @@ DOORS = {
     "expressions": set(),
     "wire": set(),
     "aws": {"wire"},
-    "config": {"resources"},
+    "config": {"resources", "wire"},
     "logs": set(),
     "gateway": {"aws", "wire", "resources", "expressions", "state"},
     "control": {"wire", "resources", "expressions", "state"},

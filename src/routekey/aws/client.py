@@ -5,7 +5,7 @@ from __future__ import annotations
 from routekey.aws.endpoints import Location
 from routekey.aws.signing import Keys, canonical, sign
 from routekey.wire.http import Headers, HttpResponse, header_lines
-from routekey.wire.transport import HttpBackends
+from routekey.wire.transport import HttpBackends, NotConnected
 
 
 class AwsClient:
@@ -38,6 +38,8 @@ class AwsClient:
         exchange = self._http.send(location.origin, method, head.encode("latin-1", "replace") + body)
         try:
             return await exchange.future
+        except NotConnected as error:
+            raise type(error)(f"{location.origin}: {error}") from None
         finally:
             if not exchange.future.done() or exchange.future.cancelled():
                 exchange.abort()

@@ -8,12 +8,12 @@ import logging
 import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
-from xml.etree import ElementTree
 
-from routekey.aws import services
+from routekey.aws import services, xml
 from routekey.aws.client import AwsClient
-from routekey.aws.endpoints import REAL, Endpoints, NoEndpoint
+from routekey.aws.endpoints import REAL, Endpoints, Location, NoEndpoint
 from routekey.aws.signing import Keys
+from routekey.aws.xml import tag
 from routekey.clock import Clock
 
 log = logging.getLogger("routekey.aws")
@@ -44,19 +44,33 @@ class Credentials:
         self._region = region
         self._clock = clock
         self._own: tuple[Keys, float] | None = None
+        self._looking: asyncio.Task[Keys] | None = None
         self._roles: dict[str, tuple[Keys, float]] = {}  # and when they are to be renewed
         self._asked: dict[str, asyncio.Task[Keys]] = {}
 
-    async def own(self) -> Keys:
-        """The gateway's own. With `--aws real` what the SDK finds; else those in the environment, or nobody's."""
+    async def own(self, location: Location | None = None) -> Keys:
+        """The gateway's own. With `--aws real` what the SDK finds; else those in the environment, or nobody's.
+
+        What is signed for a host of AWS's, and sent elsewhere, is never signed by the user's.
+        """
         if self._endpoints.aws != REAL:
             access, secret = self._variables.get("AWS_ACCESS_KEY_ID"), self._variables.get("AWS_SECRET_ACCESS_KEY")
-            return Keys(access, secret, self._variables.get("AWS_SESSION_TOKEN")) if access and secret else LOCAL
-        now = self._clock.monotonic()
-        if self._own is None or self._own[1] <= now:
-            keys = await asyncio.to_thread(_from_chain)
-            self._own = keys, now + OWN_SECONDS
+            if not (access and secret) or (location is not None and location.stands_in):
+                return LOCAL
+            return Keys(access, secret, self._variables.get("AWS_SESSION_TOKEN"))
+        if self._own is None or self._own[1] <= self._clock.monotonic():
+            if self._looking is None:
+                self._looking = asyncio.get_running_loop().create_task(self._look())
+            return await asyncio.shield(self._looking)
         return self._own[0]
+
+    async def _look(self) -> Keys:
+        try:
+            keys = await asyncio.to_thread(_from_chain)
+            self._own = keys, self._clock.monotonic() + OWN_SECONDS
+            return keys
+        finally:
+            self._looking = None
 
     async def of_role(self, arn: str) -> Keys:
         """Temporary credentials of the role. NoCredentials says why there are none."""
@@ -95,13 +109,12 @@ class Credentials:
         }
         headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "text/xml")]
         answer = await self._client.send(
-            location, "sts", await self.own(), "POST", "/", headers, urlencode(form).encode()
+            location, "sts", await self.own(location), "POST", "/", headers, urlencode(form).encode()
         )
-        try:
-            document = ElementTree.fromstring(answer.body)  # noqa: S314  (expat bounds what entities expand to)
-        except ElementTree.ParseError:
-            raise NoCredentials(f"{arn} cannot be assumed: STS answered {answer.status}, and no XML") from None
-        found = {each.tag.rpartition("}")[2]: each.text or "" for each in document.iter()}
+        document = xml.parse(answer.body)
+        if document is None:
+            raise NoCredentials(f"{arn} cannot be assumed: STS answered {answer.status}, and no XML")
+        found = {tag(each): each.text or "" for each in document.iter()}
         try:
             keys = Keys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
             until = datetime.datetime.fromisoformat(found["Expiration"].replace("Z", "+00:00")).timestamp()

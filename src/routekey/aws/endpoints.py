@@ -28,6 +28,7 @@ class Location:
     host: str  # what the request and its signature call it
     path: str  # what stands before the path, without a slash at its end
     region: str  # that it is signed for
+    stands_in: bool = False  # `host` is AWS's own, and the origin is not
 
 
 class Endpoints:
@@ -53,14 +54,24 @@ class Endpoints:
                     f"or set {service.variable}"
                 )
             return Location(Origin(full, 443, True), full, "", signing_region)
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        usual = 443 if secure else 80
-        origin = Origin(parts.hostname or "", parts.port or usual, secure)
-        authority = parts.netloc.rpartition("@")[2].removesuffix(f":{usual}")  # as signers write it
+        try:
+            origin, authority, path = parse_url(url)
+        except ValueError:
+            raise NoEndpoint(f"{service.variable}={url} is no http:// or https:// URL") from None
         # One address serves every host name, so what stands before the host is only seen in AWS's own name.
-        host = full if subdomain or prefix else authority
-        return Location(origin, host, parts.path.rstrip("/"), signing_region)
+        inside = bool(subdomain or prefix)
+        return Location(origin, full if inside else authority, path, signing_region, stands_in=inside)
+
+
+def parse_url(url: str) -> tuple[Origin, str, str]:
+    """Where an endpoint's URL leads, its authority as signers write it, and its path. ValueError for other texts."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError(url)
+    secure = parts.scheme == "https"
+    usual = 443 if secure else 80
+    origin = Origin(parts.hostname, parts.port or usual, secure)
+    return origin, parts.netloc.removesuffix(f":{usual}"), parts.path.rstrip("/")
 
 
 @lru_cache(maxsize=256)

@@ -86,9 +86,12 @@ class Moto:
         end = loop.time() + START_SECONDS
         while process is not None and process.returncode is None and loop.time() < end:
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET /moto-api/data.json HTTP/1.0\r\n\r\n")
+                answer = await reader.read(16)
                 writer.close()
-                return process.returncode is None
+                if b" 200 " in answer and process.returncode is None:
+                    return True  # it is moto that answers, and nobody else who took the port
             await asyncio.sleep(0.02)
         return False
 

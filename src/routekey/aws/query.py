@@ -14,7 +14,9 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from routekey.aws import xml
 from routekey.aws.services import Model, Reference, Service, Shape
+from routekey.aws.xml import tag
 from routekey.wire.http import HttpResponse
 
 _SEEN_NAMES = {("SQS", "Messages"): "messages"}
@@ -34,13 +36,8 @@ def action_of(query: str, body: bytes) -> str | None:
 
 def as_json(service: Service, action: str, response: HttpResponse) -> HttpResponse:
     """`response` with its XML turned into JSON by the service's model; one that is not XML as it is."""
-    if response.body.lstrip()[:1] != b"<":
-        return response
-    try:
-        root = ElementTree.fromstring(response.body)  # noqa: S314  (expat bounds what entities expand to)
-    except ElementTree.ParseError:
-        return response
-    document = _document(service.model, action, root)
+    root = xml.parse(response.body)
+    document = _document(service.model, action, root) if root is not None else None
     if document is None:
         return response
     dropped = ("content-type", "content-length")
@@ -50,10 +47,10 @@ def as_json(service: Service, action: str, response: HttpResponse) -> HttpRespon
 
 
 def _document(model: Model, action: str, root: ElementTree.Element) -> dict[str, Any] | None:
-    name = _tag(root)
-    error = next((each for each in root.iter() if _tag(each) == "Error"), None)
+    name = tag(root)
+    error = next((each for each in root.iter() if tag(each) == "Error"), None)
     if error is not None and name in ("ErrorResponse", "Response"):
-        found = {_tag(child): child.text or "" for child in error}
+        found = {tag(child): child.text or "" for child in error}
         said = {member: found.get(member) for member in ("Code", "Message", "Type")}
         return {"Error": said, "RequestId": _request_id(root)}
     operation = model.operations.get(action)
@@ -62,17 +59,13 @@ def _document(model: Model, action: str, root: ElementTree.Element) -> dict[str,
     content: dict[str, Any] = {"ResponseMetadata": {"RequestId": _request_id(root)}}
     if operation.output is not None:
         wrapper = operation.output.result_wrapper or f"{action}Result"
-        result = next((child for child in root if _tag(child) == wrapper), root)
+        result = next((child for child in root if tag(child) == wrapper), root)
         content[wrapper] = _Reader(model).structure(result, model.shapes[operation.output.shape])
     return {name: dict(sorted(content.items()))}
 
 
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
 def _request_id(root: ElementTree.Element) -> str | None:
-    return next((each.text for each in root.iter() if _tag(each).lower() == "requestid"), None)
+    return next((each.text for each in root.iter() if tag(each).lower() == "requestid"), None)
 
 
 class _Reader:
@@ -81,17 +74,19 @@ class _Reader:
         self.service = model.metadata.service_id
 
     def structure(self, element: ElementTree.Element, shape: Shape) -> dict[str, Any]:
+        children: dict[str, list[ElementTree.Element]] = {}
+        for child in element:
+            children.setdefault(tag(child), []).append(child)
         found: dict[str, Any] = {}
         for name, reference in shape.members.items():
             target = self.shapes[reference.shape]
             if target.type in ("list", "map") and (reference.flattened or target.flattened):
                 names = self._flat_names(name, reference, target)
-                children = [child for child in element if _tag(child) in names]
-                value = self._collection(children, target, flat=True) if children else None
+                items = [child for each in sorted(names) for child in children.get(each, ())]
+                value = self._collection(items, target, flat=True) if items else None
             else:
-                wanted = reference.location_name or name
-                child = next((each for each in element if _tag(each) in (wanted, name)), None)
-                value = None if child is None else self.value(child, target, reference)
+                named = children.get(reference.location_name or name) or children.get(name)
+                value = self.value(named[0], target, reference) if named else None
             found[_SEEN_NAMES.get((self.service, name), name)] = value
         return dict(sorted(found.items()))
 

@@ -5,6 +5,7 @@ The files are read themselves: importing botocore costs 0.1 s, and its models so
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import importlib.util
 import json
@@ -38,7 +39,6 @@ class Reference(msgspec.Struct, rename="camel", kw_only=True):
     shape: str
     location_name: str = ""
     result_wrapper: str = ""
-    timestamp_format: str = ""
     flattened: bool = False
 
 
@@ -49,7 +49,6 @@ class Shape(msgspec.Struct, rename="camel", kw_only=True):
     key: Reference | None = None
     value: Reference | None = None
     flattened: bool = False
-    timestamp_format: str = ""
 
 
 class HostPrefix(msgspec.Struct, rename="camel", frozen=True):
@@ -115,11 +114,19 @@ def data_folder() -> Path:
 @lru_cache(maxsize=64)
 def find(name: str, action: str = "") -> Service | None:
     """The service that `name`, such as `states` or `streams.dynamodb`, stands for in a URI; one that has `action`."""
-    candidates = [name] if _metadata(name) is not None else []
-    candidates += [folder for folder in _index().get(name, ()) if folder not in candidates] if not candidates else []
+    own = _metadata(name)
+    named = own is not None and name in (own.get("endpointPrefix"), own.get("signingName"))
+    candidates = [name] if named else _index().get(name, [])
     models = [model for model in map(_load, candidates) if model is not None]
     chosen = next((model for model in models if action in model.operations), models[0] if models else None)
     return None if chosen is None else Service(name, chosen)
+
+
+def suggestion(name: str) -> str:
+    """What may be meant by a name that is none in URIs: `stepfunctions` is `states`."""
+    own = _metadata(name)
+    found = [own["endpointPrefix"]] if own is not None else difflib.get_close_matches(name, _index(), 1)
+    return f": {found[0]}?" if found else ""
 
 
 def _file(folder: str) -> Path | None:

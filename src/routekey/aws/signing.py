@@ -16,6 +16,12 @@ class Keys:
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that SDKs read them from."""
+        found = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        return {**found, "AWS_SESSION_TOKEN": self.token} if self.token else found
+
 
 def sign(
     keys: Keys, service: str, region: str, method: str, host: str, target: str, headers: Headers, body: bytes

@@ -36,6 +36,7 @@ _AWS_URI = re.compile(
     r"arn:aws(?:-cn|-us-gov)?:apigateway:[a-z0-9V-]+:[A-Za-z0-9.-]+:(?:(?:path|action)/.+|V.*)", re.DOTALL
 )
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.[A-Za-z0-9_]+\}")
+_CREDENTIALS = re.compile(r"arn:aws[a-z-]*:iam::(?:[0-9V]+:role/.+|\*:user/\*)|V.*", re.DOTALL)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 
 
@@ -53,7 +54,9 @@ def _check(integration: Integration) -> None:
         raise bad_request("Enumeration value for HttpMethod must be non-empty")
     methods = _METHODS if kind in ("AWS_PROXY", "MOCK") else _METHODS[:-1]
     if integration.integration_method and integration.integration_method not in methods:
-        raise bad_request(f"Invalid value for integrationMethod: {integration.integration_method}")
+        raise bad_request(
+            f"Invalid value for integrationMethod: {integration.integration_method} (one of {', '.join(methods)})"
+        )
     if kind != "MOCK":
         _check_uri(integration)
     if integration.connection_type == "VPC_LINK":
@@ -63,6 +66,9 @@ def _check(integration: Integration) -> None:
             )
         if not integration.connection_id:
             raise bad_request("Missing required member: connectionId (connectionType is VPC_LINK)")
+    arn = integration.credentials_arn
+    if arn and not _CREDENTIALS.fullmatch(_STAGE_VARIABLE.sub("V", arn)):
+        raise bad_request(f"Invalid ARN specified in the request: {arn:.200} (a role: arn:aws:iam::ACCOUNT:role/NAME)")
     if not MIN_TIMEOUT <= integration.timeout_in_millis <= MAX_TIMEOUT:
         raise bad_request(
             f"Invalid value for timeoutInMillis: {integration.timeout_in_millis} ({MIN_TIMEOUT} to {MAX_TIMEOUT})"
@@ -121,7 +127,8 @@ def _check_mapping(compiler: object, target: str, source: str) -> None:
     try:
         compiler(target, source)  # type: ignore[operator]
     except ExpressionError as error:
-        raise bad_request(f"Invalid mapping expression specified: {error}") from None
+        mend = f" (for this text itself: '{source:.100}')" if str(error) == source else ""
+        raise bad_request(f"Invalid mapping expression specified: {error}{mend}") from None
 
 
 def _merged(known: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:

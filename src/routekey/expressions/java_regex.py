@@ -21,7 +21,7 @@ _PROPERTY = re.compile(r"\\([pP])\{(?:Is)?(\w+)\}")
 
 
 @lru_cache(maxsize=256)
-def compile_java(pattern: str) -> Any:
+def compile_java(pattern: str, *, dot_is_all: bool = False) -> Any:
     """The pattern compiled; EvaluationError when it is none. Classes such as \\w are ASCII, as in Java."""
     import regex  # costs 30 ms, and few templates need it
 
@@ -32,7 +32,7 @@ def compile_java(pattern: str) -> Any:
         translated.replace("\\z", "\\Z").replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
     )
     try:
-        return regex.compile(translated, regex.ASCII | regex.VERSION0)
+        return regex.compile(translated, regex.ASCII | regex.VERSION0 | (regex.DOTALL if dot_is_all else 0))
     except (regex.error, OverflowError, RecursionError) as error:
         raise EvaluationError(f"{pattern:.200} is no regular expression: {error}") from None
 
@@ -55,10 +55,15 @@ def _late(pattern: str) -> EvaluationError:
 
 
 def matches(subject: str, pattern: str, seconds: float = SECONDS) -> bool:
+    return matches_compiled(subject, compile_java(pattern), seconds)
+
+
+def matches_compiled(subject: str, compiled: Any, seconds: float) -> bool:
+    """Whether what `compile_java` gave fits the whole of `subject`. EvaluationError when that takes too long."""
     try:
-        found = compile_java(pattern).fullmatch(_subject(subject), timeout=seconds)
+        found = compiled.fullmatch(_subject(subject), timeout=seconds)
     except TimeoutError:
-        raise _late(pattern) from None
+        raise _late(compiled.pattern) from None
     return found is not None
 
 

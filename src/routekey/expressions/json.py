@@ -24,15 +24,39 @@ def _number(text: str) -> NumberText:
     return NumberText(text)
 
 
+MAX_DEPTH = 200  # of lists and objects in each other
+
 _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 def parse(text: str) -> Any:
     """The value of `text`; NotJson when it is none."""
     try:
-        return _decoder.decode(text)
+        value = _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise NotJson from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _deep(value):
+        raise NotJson
+    return value
+
+
+def _deep(value: Any) -> bool:
+    """Whether it nests deeper than what is done with it later could bear."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = (
+            [
+                inner
+                for each in level
+                for inner in (each.values() if isinstance(each, dict) else each)
+                if isinstance(inner, (dict, list))
+            ]
+            if isinstance(level[0], (dict, list))
+            else []
+        )
+        if not level:
+            return False
+    return True
 
 
 def to_text(value: Any) -> str:

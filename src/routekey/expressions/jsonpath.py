@@ -339,14 +339,15 @@ class _Parser:
     def comparison(self) -> Test:
         left, is_path = self.operand()
         self.blanks()
+        if self.take("=~"):
+            pattern, _ = self.operand()
+            return lambda value, search: _matches(left(value, search), pattern(value, search), search)
         for name, compare in COMPARISONS:
             if self.source.startswith(name, self.at) and not (
                 name[-1].isalpha() and self.source[self.at + len(name) : self.at + len(name) + 1].isalnum()
             ):
                 self.at += len(name)
                 right, _ = self.operand()
-                if name == "=~":
-                    return lambda value, search: _matches(left(value, search), right(value, search), search)
                 return lambda value, search: compare(left(value, search), right(value, search))
         if not is_path:
             raise self.fail("a comparison")
@@ -488,7 +489,6 @@ COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
     (">=", _ordered(lambda left, right: left >= right)),
     ("<", _ordered(lambda left, right: left < right)),
     (">", _ordered(lambda left, right: left > right)),
-    ("=~", lambda left, right: False),  # whose time is the search's: see `_matches`
     ("subsetof", lambda left, right: isinstance(left, list) and all(_in(each, right) for each in left)),
     ("anyof", lambda left, right: isinstance(left, list) and any(_in(each, right) for each in left)),
     ("noneof", lambda left, right: isinstance(left, list) and not any(_in(each, right) for each in left)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from routekey.errors import EvaluationError, ExpressionError
-from routekey.expressions.java_regex import compile_java, matches
+from routekey.expressions.java_regex import compile_java, matches_compiled
 from routekey.expressions.json import to_text
 from routekey.expressions.jsonpath import MISSING, Path, compile_path
 from routekey.expressions.scope import Message, Response
@@ -180,9 +180,8 @@ def compile_response_key(key: str) -> Callable[[str], bool] | None:
     pattern = key[1:-1]
     if _WORDS.fullmatch(pattern):
         return lambda value: value == pattern
-    pattern = f"(?s){pattern}"
     try:
-        compile_java(pattern)
+        compiled = compile_java(pattern, dot_is_all=True)
     except EvaluationError as error:
         raise ExpressionError(f"Invalid value for integrationResponseKey: {key:.200} ({error})") from None
-    return lambda value: matches(value, pattern, KEY_SECONDS)
+    return lambda value: matches_compiled(value, compiled, KEY_SECONDS)

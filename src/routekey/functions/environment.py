@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -49,6 +49,7 @@ class Program:
     command: list[str]
     folder: Path
     variables: Mapping[str, str]
+    sdk: Callable[[], Awaitable[Mapping[str, str]]]  # the variables of SDKs, asked for at each start: keys expire
 
 
 class Environment(asyncio.SubprocessProtocol):
@@ -87,8 +88,9 @@ class Environment(asyncio.SubprocessProtocol):
         port = self.listener.listen("127.0.0.1", 0)
         self._pipe, child = os.pipe()
         os.set_blocking(self._pipe, False)
-        variables = {**self.program.variables, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}"}
         try:
+            sdk = await self.program.sdk()
+            variables = {**sdk, **self.program.variables, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}"}
             await self.loop.subprocess_exec(
                 lambda: self,
                 *self.program.command,

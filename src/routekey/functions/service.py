@@ -255,10 +255,9 @@ class Functions:
             folder = await self.code.folder_of(function.code_sha256)
         if self.home is None:
             raise RuntimeError("functions are invoked before the gateway listens")
-        sdk = await self.home.sdk()
-        return Program(command(function), folder, self._variables(function, folder, self.home, sdk))
+        return Program(command(function), folder, self._variables(function, folder, self.home), self.home.sdk)
 
-    def _variables(self, function: Function, folder: Path, home: Home, sdk: Mapping[str, str]) -> dict[str, str]:
+    def _variables(self, function: Function, folder: Path, home: Home) -> dict[str, str]:
         own = dict(function.environment)
         paths = [str(PRELOAD), own.pop("PYTHONPATH", "")]
         name = function.function_name
@@ -268,7 +267,6 @@ class Functions:
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
             "AWS_EC2_METADATA_DISABLED": "true",
-            **sdk,
             **own,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from routekey.errors import CompileError
 from routekey.gateway.compile import compile_api
 from routekey.gateway.compiled import CompiledApi
-from routekey.gateway.integrations.types import Backends, Surroundings
+from routekey.gateway.integrations.address import Surroundings
+from routekey.gateway.integrations.types import Backends
 from routekey.resources.access import ClientCertificate
 from routekey.resources.api import Api
 from routekey.resources.base import ABSENT
@@ -63,10 +64,11 @@ class Catalog:
         return links
 
     async def _surroundings(self, stage: Stage, snapshot: Snapshot) -> Surroundings:
-        certificate = None
+        identity = None
         if stage.client_certificate_id:
             certificate = await self.repository.find(ClientCertificate, stage.client_certificate_id)
-        return Surroundings(stage.stage_variables, await self._links(snapshot), certificate)
+            identity = await self.backends.identify(certificate) if certificate is not None else None
+        return Surroundings(stage.stage_variables, await self._links(snapshot), identity)
 
     async def find(self, api_id: str, name: str) -> StageHandle | None:
         """The stage `name` of an API, ready to serve; None when there is none, or nothing is deployed to it."""
@@ -136,7 +138,10 @@ class Catalog:
             return True
         surroundings = await self._surroundings(stage, snapshot)
         try:
-            handle.current = compile_api(snapshot, handle.name, deployment_id, surroundings, self.backends)
+            known = handle.current.checks if handle.current and handle.current.deployment_id == deployment_id else None
+            handle.current = compile_api(
+                snapshot, handle.name, deployment_id, surroundings, self.backends, checks=known
+            )
         except CompileError as error:
             log.error(
                 "a deployment does not compile; the one before it serves on",

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from routekey.errors import CompileError, ExpressionError
 from routekey.expressions.selection import compile_selection
 from routekey.gateway.compiled import CompiledApi, CompiledRoute
+from routekey.gateway.integrations.address import Surroundings
 from routekey.gateway.integrations.base import Integration
-from routekey.gateway.integrations.types import Backends, Surroundings, build
+from routekey.gateway.integrations.types import Backends, build
 from routekey.gateway.validation import Check, compile_checks
 from routekey.resources.base import ABSENT
 from routekey.resources.deployment import Snapshot
@@ -19,10 +20,19 @@ _SELECTED = ("$default", "\\$default")
 
 
 def compile_api(
-    snapshot: Snapshot, stage: str, deployment_id: str, surroundings: Surroundings, backends: Backends
+    snapshot: Snapshot,
+    stage: str,
+    deployment_id: str,
+    surroundings: Surroundings,
+    backends: Backends,
+    *,
+    checks: Mapping[str, Check] | None = None,
 ) -> CompiledApi:
-    """What serves `snapshot` on `stage`. CompileError names the resource that does not compile."""
-    checks = compile_checks(snapshot)
+    """What serves `snapshot` on `stage`. CompileError names the resource that does not compile.
+
+    `checks` are those of the same deployment, where it was compiled before.
+    """
+    checks = compile_checks(snapshot) if checks is None else checks
     integrations = _integrations(snapshot, surroundings, backends)
     answering = {response.route_id for response in snapshot.route_responses}
     routes = {
@@ -44,6 +54,7 @@ def compile_api(
         default=routes.get(DEFAULT),
         connect=connect,
         disconnect=disconnect,
+        checks=checks,
         default_endpoint=not snapshot.api.disable_execute_api_endpoint,
     )
 

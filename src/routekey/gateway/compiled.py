@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from routekey.gateway.integrations.base import Integration
 from routekey.gateway.invocation import Invocation
+from routekey.gateway.validation import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class CompiledRoute:
     integration: Integration | None
     integration_id: str = ""
     two_way: bool = False
-    check: Callable[[Invocation], None] | None = None  # request models; GatewayError for a body that does not fit
+    check: Check | None = None  # request models; GatewayError for a body that does not fit
     # The rest matters on $connect alone.
     required_headers: tuple[str, ...] = ()
     required_query: tuple[str, ...] = ()
@@ -33,4 +34,5 @@ class CompiledApi:
     default: CompiledRoute | None
     connect: CompiledRoute | None
     disconnect: CompiledRoute | None
+    checks: Mapping[str, Check]  # request models by route key, which no change of the stage touches
     default_endpoint: bool  # whether execute-api hosts and /{apiId}/{stage} reach it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ from routekey.wire.http import HttpRequest, parse_query
 if TYPE_CHECKING:
     from routekey.gateway.compiled import CompiledApi
     from routekey.gateway.connection import Connection
+
+log = logging.getLogger("routekey.gateway")
+
+MAX_SHOWN = 500  # characters of a body in a log line
 
 CONNECT = "CONNECT"
 MESSAGE = "MESSAGE"
@@ -53,6 +58,7 @@ class Invocation:
         "request",
         "route_key",
         "status",
+        "traced",
     )  # fmt: skip
 
     def __init__(self, api: CompiledApi, connection: Connection, event_type: str, body: str = "") -> None:
@@ -60,7 +66,8 @@ class Invocation:
         self.connection = connection
         self.event_type = event_type
         self.body = body
-        self.route_key = ""
+        self.traced = connection.pipeline.traced  # whether each step of it is logged
+        self.route_key: str = ""
         self.integration_id = ""  # of the integration that is called
         self.reply_wanted = False  # whether what it answers reaches anybody
         self.request: HttpRequest | None = None  # the handshake, on CONNECT
@@ -80,6 +87,25 @@ class Invocation:
         if self._document is _UNREAD:
             self._document = document_of(self.body)
         return self._document
+
+    @property
+    def labels(self) -> dict[str, object]:
+        """What says in a log line which event of which route this is."""
+        connection = self.connection
+        found: dict[str, object] = {
+            "api": self.api.api_id,
+            "stage": self.api.stage,
+            "connection": connection.id,
+        }
+        if self.route_key:
+            found["route"] = self.route_key
+        if self.integration_id:
+            found["integration"] = self.integration_id
+        return {**found, "request": self.request_id}
+
+    def trace(self, step: str, **data: object) -> None:
+        """Log one step of it, where `traced` says so."""
+        log.debug(step, extra={"data": {**self.labels, **data}})
 
     @property
     def request_id(self) -> str:

@@ -12,12 +12,11 @@ from routekey.gateway.compiled import CompiledApi, CompiledRoute
 from routekey.gateway.connection import Connection
 from routekey.gateway.connections import Connections
 from routekey.gateway.integrations.base import IntegrationResult
-from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation, quoted
+from routekey.gateway.invocation import CONNECT, DISCONNECT, MAX_SHOWN, MESSAGE, Invocation, quoted
 from routekey.gateway.throttle import TokenBucket
 from routekey.resources.ids import Ids
 from routekey.resources.quotas import Quotas
 from routekey.resources.route import CONNECT as CONNECT_ROUTE
-from routekey.resources.route import DEFAULT as DEFAULT_ROUTE
 from routekey.resources.route import DISCONNECT as DISCONNECT_ROUTE
 from routekey.wire.http import Headers, HttpRequest, HttpResponse, Upgrade
 
@@ -32,8 +31,19 @@ _NOT_ON_UPGRADE = _HOP | {"sec-websocket-extensions", "sec-websocket-protocol", 
 
 
 class Pipeline:
-    def __init__(self, clock: Clock, ids: Ids, quotas: Quotas, deadlines: Deadlines, connections: Connections) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        ids: Ids,
+        quotas: Quotas,
+        deadlines: Deadlines,
+        connections: Connections,
+        *,
+        traced: bool = False,
+    ) -> None:
+        """With `traced` each step of each message is logged, bodies too."""
         self.clock = clock
+        self.traced = traced
         self.ids = ids
         self.quotas = quotas
         self.deadlines = deadlines
@@ -124,6 +134,8 @@ class Pipeline:
         invocation = Invocation(api, connection, MESSAGE, body)
         try:
             route = self._route(api, invocation)
+            if invocation.traced:
+                invocation.trace("received", body=body[:MAX_SHOWN])
             if route.integration is None:
                 raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, "the route has no target")
             if route.check is not None:
@@ -132,6 +144,8 @@ class Pipeline:
             invocation.reply_wanted = route.two_way
             result = await route.integration.invoke(invocation)
             text = self._fitting(result) if route.two_way else ""
+            if invocation.traced:
+                self._trace_reply(invocation, route, text)
         except GatewayError as error:
             self._log_failure(invocation, error)
             text = error_frame(invocation, error)
@@ -144,11 +158,17 @@ class Pipeline:
             log.warning("a reply is dropped: the client does not read", extra={"data": self._where(connection)})
         connection.finished()
 
+    @staticmethod
+    def _trace_reply(invocation: Invocation, route: CompiledRoute, text: str) -> None:
+        if text:
+            invocation.trace("sends", body=text[:MAX_SHOWN])
+        else:
+            invocation.trace("sends nothing", why="the answer is empty" if route.two_way else "the route is one-way")
+
     def _route(self, api: CompiledApi, invocation: Invocation) -> CompiledRoute:
         key = api.select(invocation)
         route = api.default if key is None else api.routes.get(key, api.default)
         if route is None:
-            invocation.route_key = DEFAULT_ROUTE
             what = "the message is not JSON" if key is None else f"no route has the key '{key:.128}'"
             raise GatewayError(ResponseType.FORBIDDEN, f"{what}, and there is no $default route")
         invocation.route_key = route.route_key
@@ -206,10 +226,7 @@ class Pipeline:
     def _log_failure(self, invocation: Invocation, error: GatewayError) -> None:
         invocation.error = error
         invocation.status = error.kind.status
-        data = {**self._where(invocation.connection), "route": invocation.route_key}
-        if invocation.integration_id:
-            data["integration"] = invocation.integration_id
-        data |= {"request": invocation.request_id, "type": error.kind.name, "error": error.detail}
+        data = {**invocation.labels, "type": error.kind.name, "error": error.detail}
         log.warning("failed", extra={"data": data})
 
 

@@ -51,7 +51,7 @@ def _validators(snapshot: Snapshot, strict: bool) -> dict[str, Validator | str]:
             found[name] = str(error)
     faults = [each for each in found.values() if isinstance(each, str)]
     if strict and faults:
-        raise CompileError(f"Model: {faults[0]}")
+        raise CompileError(faults[0])
     return found
 
 

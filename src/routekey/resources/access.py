@@ -66,6 +66,9 @@ class ClientCertificate(Resource, frozen=True, kw_only=True):
     expiration_date: datetime.datetime
     tags: Tags = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"ClientCertificate({self.client_certificate_id})"  # its key never shows
+
 
 class Account(Resource, frozen=True, kw_only=True):
     collection: ClassVar = "account"

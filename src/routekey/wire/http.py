@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -60,6 +61,23 @@ def host_name(authority: str) -> str:
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
     return authority.partition(":")[0].rstrip(".")
+
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d{1,5})")
+
+
+def parse_addresses(text: str) -> list[tuple[str, int]] | None:
+    """The hosts and ports, or Unix sockets and 0, in `HOST:PORT,unix:PATH`; None where it is something else."""
+    found = []
+    for part in map(str.strip, text.split(",")):
+        match = _ADDRESS.fullmatch(part)
+        if part.startswith("unix:") and len(part) > 5:
+            found.append((part[5:], 0))
+        elif match is not None and 0 < int(match["port"]) < 65536:
+            found.append((match["host"].strip("[]"), int(match["port"])))
+        else:
+            return None
+    return found
 
 
 def parse_query(query: str) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ MAX_ANSWER = 10 * 1024 * 1024  # bytes of one answer's body
 MAX_HEAD = 64 * 1024
 MAX_CONNECTIONS = 512  # to one origin
 IDLE_SECONDS = 30.0  # an unused connection is closed after this
-CONNECT_SECONDS = 10.0  # that the attempt at a connection may take, its TLS handshake included
+CONNECT_SECONDS = 30.0  # that the attempt at a connection may take, its TLS handshake included: callers give up before
 
 
 class TransportError(Exception):
@@ -186,6 +186,7 @@ class _Pool:
         if exchange is not None:
             connection.begin(exchange)
         else:
+            connection.kept = True
             self.idle.append(connection)
 
     def lost(self) -> None:
@@ -210,7 +211,7 @@ class _Connection(asyncio.Protocol):
         self.pool = pool
         self.parser: Any = httptools.HttpResponseParser(self)
         self.exchange: Exchange | None = None
-        self.used = False
+        self.kept = False  # it has lain idle, or answered before: it may be stale
         self.timer_slot = 0
         self.deadline = pool.backends.deadlines.clock.monotonic() + IDLE_SECONDS
         self._reset()
@@ -261,7 +262,7 @@ class _Connection(asyncio.Protocol):
                 self._fail(f"what follows the body is longer than {MAX_HEAD} bytes")
         if self.done and not self.transport.is_closing():
             self.done = False
-            self.used = True
+            self.kept = True
             self.deadline = self.pool.backends.deadlines.clock.monotonic() + IDLE_SECONDS
             self.pool.free(self)
 
@@ -341,7 +342,7 @@ class _Connection(asyncio.Protocol):
         if exchange is None or exchange.future.done():
             return
         exchange.connection = None
-        if self.used and not exchange.retried and not self.head_size:
+        if self.kept and not exchange.retried and not self.head_size:
             exchange.retried = True
             self.pool.again(exchange)
         else:

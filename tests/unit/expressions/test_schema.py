@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routekey.errors import ExpressionError
-from routekey.expressions.schema import MAX_DEPTH, MAX_FAULTS, compile_schema, parse_schema
+from routekey.expressions.schema import MAX_DEPTH, compile_schema, parse_schema
+from routekey.expressions.schema_words import MAX_FAULTS
 
 MODELS = "https://apigateway.amazonaws.com/restapis/abc123/models/"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routekey.errors import CompileError
-from routekey.gateway.integrations.address import RETRY_SECONDS, AddressMap, Targets, origins
+from routekey.gateway.integrations.address import RETRY_SECONDS, AddressMap, Targets
 from routekey.wire.transport import Origin
 from tests.support import ManualClock
 
@@ -92,10 +92,3 @@ def test_the_first_name_that_has_an_entry_counts_and_entries_nobody_asks_for_nee
 def test_names_are_matched_whole_and_with_their_case() -> None:
     table = AddressMap({"Link": "a:1"})
     assert table.find(["link", "Lin", "Link ", "Link:80"]) is None
-
-
-def test_the_server_name_matters_to_tls_alone() -> None:
-    assert origins([("a", 1)], False, "name", None) == [Origin("a", 1)]
-    assert origins([("a", 1), ("/s", 0)], True, "name", None) == [
-        Origin("a", 1, True, "name"), Origin("/s", 0, True, "name"),
-    ]  # fmt: skip

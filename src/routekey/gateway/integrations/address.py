@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from routekey.clock import Clock
 from routekey.errors import CompileError
+from routekey.expressions.stage_variables import references, substitute
+from routekey.gateway.integrations.http_uri import Endpoint
+from routekey.resources.integration import Integration
+from routekey.wire.http import parse_addresses
 from routekey.wire.transport import Origin
 
 RETRY_SECONDS = 5.0  # that a target which could not be connected to is left out
 
-_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d{1,5})")
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a deployment meets on the stage that serves it."""
+
+    variables: Mapping[str, str]
+    links: Mapping[str, Sequence[str]]  # VPC links by id: their names and the ARNs of their targets
+    identity: ssl.SSLContext | None = None  # TLS that presents the stage's client certificate
 
 
 class Targets:
     """The addresses behind one name, taken in turn; one that cannot be connected to is left out for a while."""
 
-    def __init__(self, origins: Sequence[Origin], clock: Clock) -> None:
+    def __init__(self, origins: Sequence[Origin], clock: Clock, mapped: str = "") -> None:
+        """`mapped` is the name of `--map` that led here."""
+        where = ", ".join(map(str, origins))
+        self.shown = f" at {where} (--map {mapped})" if mapped else ""  # behind a URI, in logs
         self._origins = list(origins)
         self.alone = self._origins[0] if len(self._origins) == 1 else None
         self._clock = clock
@@ -48,25 +62,61 @@ class AddressMap:
     def __init__(self, entries: Mapping[str, str]) -> None:
         self._entries = entries
 
-    def find(self, names: Iterable[str]) -> tuple[str, list[tuple[str, int]]] | None:
-        """The first of `names` that has an entry, and the hosts and ports (or sockets and 0) that it names."""
+    def find(self, names: Iterable[str]) -> tuple[str, Sequence[tuple[str, int]]] | None:
+        """The first of `names` that has an entry, with its hosts and ports, or sockets and 0.
+
+        CompileError for an entry that is none.
+        """
         for name in names:
             text = self._entries.get(name)
             if text is not None:
-                return name, [_address(name, part.strip()) for part in text.split(",")]
+                found = parse_addresses(text)
+                if found is None:
+                    raise CompileError(
+                        f"--map {name}={text}: HOST:PORT, unix:PATH or several of them with commas are expected"
+                    )
+                return name, found
         return None
 
 
-def _address(name: str, text: str) -> tuple[str, int]:
-    if text.startswith("unix:") and len(text) > 5:
-        return text[5:], 0
-    match = _ADDRESS.fullmatch(text)
-    if match is None or not 0 < int(match["port"]) < 65536:
-        raise CompileError(f"--map {name}={text}: HOST:PORT, unix:PATH or several of them with commas are expected")
-    return match["host"].strip("[]"), int(match["port"])
+def targets_of(
+    resource: Integration,
+    endpoint: Endpoint,
+    surroundings: Surroundings,
+    addresses: AddressMap,
+    clock: Clock,
+) -> Targets | str:
+    """The addresses behind an HTTP endpoint, or why there are none, where a stage variable may be to blame.
+
+    CompileError for a VPC link that is named outright and leads nowhere.
+    """
+    if endpoint.fault is not None:
+        return endpoint.fault
+    server_name, mapped = endpoint.host, None
+    if resource.connection_type == "VPC_LINK":
+        link = substitute(resource.connection_id or "", surroundings.variables)
+        mapped = addresses.find([link, *surroundings.links.get(link, ()), endpoint.host])
+        if mapped is None:
+            why = _nowhere(resource, link, surroundings.links.get(link, ()))
+            if references(resource.connection_id or ""):
+                return why
+            raise CompileError(why)
+        if resource.tls_config and resource.tls_config.server_name_to_verify:
+            server_name = resource.tls_config.server_name_to_verify
+    else:
+        mapped = addresses.find([endpoint.authority, endpoint.host])
+    found = mapped[1] if mapped is not None else [(endpoint.host, endpoint.port)]
+    context = surroundings.identity if endpoint.secure else None
+    name = server_name if endpoint.secure else None
+    origins = [Origin(host, port, endpoint.secure, name, context) for host, port in found]
+    return Targets(origins, clock, mapped[0] if mapped is not None else "")
 
 
-def origins(
-    addresses: Iterable[tuple[str, int]], secure: bool, server_name: str, context: ssl.SSLContext | None
-) -> list[Origin]:
-    return [Origin(host, port, secure, server_name if secure else None, context) for host, port in addresses]
+def _nowhere(resource: Integration, link: str, names: Sequence[str]) -> str:
+    if not link:
+        return f"connectionId {resource.connection_id} names no VPC link: set the stage variable"
+    if not names:
+        return (
+            f"VPC link {link} does not exist, and --map has no address for it: make it, or say --map {link}=HOST:PORT"
+        )
+    return f"nothing says where VPC link {link} leads: start the gateway with --map {names[0]}=HOST:PORT"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,9 @@ from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.scope import document_of
 from routekey.wire.http import Headers, HttpResponse
 from routekey.wire.transport import MAX_ANSWER
+
+LARGE = 64 * 1024  # bytes; what takes longer than that is not done between two messages
+MAX_MEMBERS = 1000
 
 _UNREAD = object()
 
@@ -48,13 +52,17 @@ class Answer:
         return next(iter(self.values("content-type")), "")
 
 
-def answer_of(response: HttpResponse) -> Answer:
+async def answer_of(response: HttpResponse) -> Answer:
     """The answer, its body unpacked where the backend compressed it: frames cannot say that they are."""
     coding = next((value.strip().lower() for name, value in response.headers if name.lower() == "content-encoding"), "")
     if coding not in ("gzip", "x-gzip", "deflate") or not response.body:
         return Answer(response.status, response.headers, response.body)
     headers = [pair for pair in response.headers if pair[0].lower() not in ("content-encoding", "content-length")]
-    return Answer(response.status, headers, _unpacked(response.body, coding))
+    if len(response.body) > LARGE:
+        body = await asyncio.to_thread(_unpacked, response.body, coding)
+    else:
+        body = _unpacked(response.body, coding)
+    return Answer(response.status, headers, body)
 
 
 def _unpacked(data: bytes, coding: str) -> bytes:
@@ -62,7 +70,7 @@ def _unpacked(data: bytes, coding: str) -> bytes:
     kinds = (zlib.MAX_WBITS, -zlib.MAX_WBITS) if coding == "deflate" else (zlib.MAX_WBITS | 16,)
     for kind in kinds:
         try:
-            body = _members(data, kind)
+            body = _members(memoryview(data), kind)
         except zlib.error:
             continue
         if len(body) > MAX_ANSWER:
@@ -73,19 +81,28 @@ def _unpacked(data: bytes, coding: str) -> bytes:
     raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"the answer says {coding}, and does not unpack")
 
 
-def _members(data: bytes, kind: int) -> bytes:
+def _members(data: memoryview, kind: int) -> bytes:
     """What `data` unpacks to, as far as it may; gzip can have several members. zlib.error where it is cut short."""
-    body, whole = b"", False
-    while data and len(body) <= MAX_ANSWER:
-        unpacker = zlib.decompressobj(kind)
+    parts: list[bytes] = []
+    left, at, whole, begun = MAX_ANSWER + 1, 0, 0, False
+    unpacker = zlib.decompressobj(kind)
+    while at < len(data) and left > 0:
+        piece = data[at : at + LARGE]
         try:
-            body += unpacker.decompress(data, MAX_ANSWER + 1 - len(body))
+            part = unpacker.decompress(piece, left)
         except zlib.error:
-            if whole:
-                break  # padding
+            if whole and not begun:
+                return b"".join(parts)  # padding
             raise
-        if not unpacker.eof and len(body) <= MAX_ANSWER:
-            raise zlib.error("cut short")
-        whole = True
-        data = unpacker.unused_data
-    return body
+        parts.append(part)
+        left -= len(part)
+        at += len(piece) - len(unpacker.unused_data)
+        begun = not unpacker.eof
+        if unpacker.eof:
+            whole += 1
+            if whole >= MAX_MEMBERS:
+                raise zlib.error("too many members")
+            unpacker = zlib.decompressobj(kind)
+    if left > 0 and begun:
+        raise zlib.error("cut short")
+    return b"".join(parts)

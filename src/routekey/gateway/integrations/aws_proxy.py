@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from routekey.errors import GatewayError, ResponseType
-from routekey.gateway.integrations.base import FunctionRefused, IntegrationResult
-from routekey.gateway.integrations.functions import FunctionTarget
+from routekey.gateway.integrations.base import IntegrationResult
+from routekey.gateway.integrations.failures import FAILURES, failure
+from routekey.gateway.integrations.function_target import FunctionTarget
 from routekey.gateway.integrations.handshake import forwarded_headers
 from routekey.gateway.integrations.responses import status_of
-from routekey.gateway.invocation import CONNECT, DISCONNECT, MESSAGE, Invocation
+from routekey.gateway.invocation import CONNECT, DISCONNECT, MAX_SHOWN, MESSAGE, Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, HttpRequest
 
@@ -22,17 +23,18 @@ _HIDDEN = ("connection", "upgrade")
 
 
 class AwsProxy:
-    def __init__(self, resource: Integration, uri: str, target: FunctionTarget | None) -> None:
-        """`target` is None where the URI, with its stage variables, names no function."""
-        self._uri = uri
+    def __init__(self, resource: Integration, uri: str, target: FunctionTarget | None, fault: str | None) -> None:
+        """`target` is None where the URI, with its stage variables, names no function; `fault` says what else
+        is wrong with it."""
+        self._fault = fault or (None if target is not None else f"{uri} names no function")
         self._target = target
         self._method = resource.integration_method or "POST"
         self._timeout = resource.timeout_in_millis / 1000
 
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
         target = self._target
-        if target is None:
-            raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"{self._uri} names no function")
+        if target is None or self._fault is not None:
+            raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, self._fault or "")
         if self._method != "POST":
             raise GatewayError(
                 ResponseType.API_CONFIGURATION_ERROR,
@@ -40,13 +42,11 @@ class AwsProxy:
             )
         try:
             answer = await target.invoke(event(invocation), self._timeout)
-        except TimeoutError:
-            raise GatewayError(
-                ResponseType.INTEGRATION_TIMEOUT,
-                f"{target.reference} did not answer within {self._timeout:g} s",
-            ) from None
-        except FunctionRefused as error:
-            raise GatewayError(ResponseType.INTEGRATION_REFUSED, str(error)) from None
+        except FAILURES as error:
+            raise failure(invocation, target.reference, self._timeout, error) from None
+        if invocation.traced:
+            shown = answer.payload[:MAX_SHOWN].decode("utf-8", "replace")
+            invocation.trace("answered", function=target.reference, body=shown)
         if answer.function_error is not None:
             detail = f"{target.reference} failed in request {answer.request_id}: {error_text(answer.payload)}"
             raise GatewayError(ResponseType.BAD_PROXY_RESULT, detail)

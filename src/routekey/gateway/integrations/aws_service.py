@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import difflib
 import logging
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
+
+import msgspec
 
 from routekey.aws import query as query_protocol
 from routekey.aws import services
 from routekey.aws.client import AwsClient
-from routekey.aws.credentials import Credentials, NoCredentials
-from routekey.aws.endpoints import Endpoints, NoEndpoint
+from routekey.aws.credentials import Credentials
+from routekey.aws.endpoints import Endpoints
 from routekey.aws.services import Service
-from routekey.aws.signing import Keys
 from routekey.eager import within
 from routekey.errors import CompileError, GatewayError, ResponseType
-from routekey.gateway.integrations.answers import Answer, answer_of
+from routekey.gateway.integrations.answers import LARGE, Answer, answer_of
 from routekey.gateway.integrations.base import FunctionRefused, IntegrationResult
-from routekey.gateway.integrations.functions import FunctionTarget
-from routekey.gateway.integrations.requests import DROPPED, REFUSED_BY_AWS, Parameters, RequestBody, RequestParameters
+from routekey.gateway.integrations.failures import FAILURES, failure
+from routekey.gateway.integrations.function_target import FunctionTarget
+from routekey.gateway.integrations.request_body import RequestBody
+from routekey.gateway.integrations.request_parameters import DROPPED, REFUSED_BY_AWS, Parameters, RequestParameters
 from routekey.gateway.integrations.responses import Responses
-from routekey.gateway.invocation import Invocation
+from routekey.gateway.invocation import MAX_SHOWN, Invocation
 from routekey.resources.integration import Integration, IntegrationResponse
 from routekey.wire.http import Headers, HttpResponse
-from routekey.wire.transport import BackendRefused, TransportError
 
 log = logging.getLogger("routekey.gateway")
 
 FORM = "application/x-www-form-urlencoded"
 CALLER = re.compile(r"arn:aws[a-z-]*:iam::\*:user/\*")  # the caller's own credentials
+CALLER_FAULT = "credentialsArn asks for the caller's credentials, which need AWS_IAM on $connect: not available yet"
+SERIALIZATION_EXCEPTION = b'{"__type":"com.amazon.coral.service#SerializationException"}'
 ERROR_STATUS = 500  # of a handshake whose answer has an errorMessage that a key fits (spec 2.3)
 
 _URI = re.compile(
@@ -38,7 +44,6 @@ _URI = re.compile(
     r"(?P<style>path|action)/(?P<rest>.*)",
     re.DOTALL,
 )
-_VARIABLE = re.compile(r"\{([A-Za-z0-9._$-]+)\}")
 _REFUSALS = (403, 404, 429)  # Lambda's, which never reach the integration responses (spec 4.11)
 
 
@@ -71,7 +76,10 @@ def parse_uri(text: str) -> AwsUri:
         subdomain, _, name = name.rpartition(".")
         service = services.find(name, action)
     if service is None:
-        raise CompileError(f"{text}: there is no AWS service {match['service']}")
+        raise CompileError(f"{text}: there is no AWS service {match['service']}{services.suggestion(match['service'])}")
+    if action and action not in service.model.operations:
+        close = difflib.get_close_matches(action, service.model.operations, 1)
+        raise CompileError(f"{text}: {name} has no action {action}{f': {close[0]}?' if close else ''}")
     return AwsUri(match["partition"], match["region"], subdomain, service, action, path, query)
 
 
@@ -101,10 +109,6 @@ class AwsService:
         self._timeout = resource.timeout_in_millis / 1000
         self._agent = f"AmazonAPIGateway_{resource.api_id}"
         self._role = role
-        if CALLER.fullmatch(self._role):
-            self._fault = (
-                "credentialsArn asks for the caller's credentials, which need AWS_IAM on $connect: not available yet"
-            )
 
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
         uri = self._uri
@@ -112,34 +116,26 @@ class AwsService:
             raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, self._fault or "")
         body = self._body.data(invocation)
         parameters = self._parameters.of(invocation) or Parameters()
+        if invocation.traced:
+            invocation.trace(
+                "request", uri=str(uri.action or uri.path), body=body[:MAX_SHOWN].decode("utf-8", "replace")
+            )
         what = f"{uri.service.name} {uri.action or uri.path}"
         if self._function is not None:
             work = self._call_function(self._function, invocation, uri, parameters, body)
         else:
             work = self._call_service(invocation, uri, parameters, body)
-        answer = answer_of(await self._answered(invocation, what, work))
+        try:
+            answer = await answer_of(await within(self._timeout, work))
+        except FAILURES as error:
+            raise failure(invocation, what, self._timeout, error) from None
+        if invocation.traced:
+            invocation.trace("answered", service=what, status=answer.status, body=answer.text[:MAX_SHOWN])
         if answer.status >= 400:
-            log.warning(
-                "a service answered with an error",
-                extra={"data": {"service": what, "status": answer.status, "said": answer.text[:300]}},
-            )
+            data = {**invocation.labels, "service": what, "status": answer.status, "said": answer.text[:MAX_SHOWN]}
+            log.warning("a service answered with an error", extra={"data": data})
         status = ERROR_STATUS if answer.status < 300 else None
         return self._responses.map(invocation, error_message(answer), answer, status)
-
-    async def _answered(self, invocation: Invocation, what: str, work: Awaitable[HttpResponse]) -> HttpResponse:
-        try:
-            return await within(self._timeout, work)
-        except TimeoutError:
-            raise GatewayError(
-                ResponseType.INTEGRATION_TIMEOUT, f"{what} did not answer within {self._timeout:g} s"
-            ) from None
-        except (FunctionRefused, BackendRefused) as error:
-            raise GatewayError(ResponseType.INTEGRATION_REFUSED, f"{what}: {error}") from None
-        except (NoEndpoint, NoCredentials) as error:
-            raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, f"{what}: {error}") from None
-        except TransportError as error:
-            text = None if invocation.request is not None else ResponseType.API_CONFIGURATION_ERROR.text
-            raise GatewayError(ResponseType.INTEGRATION_FAILURE, f"{what}: {error}", text) from None
 
     async def _call_function(
         self, function: FunctionTarget, invocation: Invocation, uri: AwsUri, parameters: Parameters, body: bytes
@@ -165,6 +161,13 @@ class AwsService:
                 ("X-Amz-Target", f"{metadata.target_prefix}.{action}"),
             ]
             spoken = None
+            wrong = _not_json(body)
+            if wrong is not None:
+                # The service would say the same, and would not say where.
+                log.warning("what the request template made is no JSON", extra={"data": {
+                    **invocation.labels, "error": wrong, "body": body[:MAX_SHOWN].decode("utf-8", "replace"),
+                }})  # fmt: skip
+                return HttpResponse(400, [("Content-Type", own[0][1])], SERIALIZATION_EXCEPTION)
         else:
             if action:
                 version = service.model.metadata.api_version
@@ -176,12 +179,13 @@ class AwsService:
         location = self._endpoints.locate(service, uri.region, uri.partition, uri.subdomain, prefix)
         headers = self._headers(invocation, parameters, own)
         target = _target(_path(uri, parameters), query)
-        keys = await self._keys()
+        keys = await (self._credentials.of_role(self._role) if self._role else self._credentials.own(location))
         response = await self._client.send(location, service.signing_name, keys, self._method, target, headers, body)
-        return query_protocol.as_json(service, spoken, response) if spoken is not None else response
-
-    async def _keys(self) -> Keys:
-        return await (self._credentials.of_role(self._role) if self._role else self._credentials.own())
+        if spoken is None or not invocation.reply_wanted:
+            return response
+        if len(response.body) > LARGE:
+            return await asyncio.to_thread(query_protocol.as_json, service, spoken, response)
+        return query_protocol.as_json(service, spoken, response)
 
     def _headers(self, invocation: Invocation, parameters: Parameters, own: Headers) -> Headers:
         headers = [
@@ -190,9 +194,7 @@ class AwsService:
             ("User-Agent", self._agent),
             ("X-Amzn-Trace-Id", invocation.connection.pipeline.ids.trace(invocation.time)),
         ]
-        mapped = parameters.headers
-        kept = [pair for pair in headers if pair[0].lower() not in mapped]
-        return kept + [(name, value.encode("utf-8", "replace").decode("latin-1")) for name, value in mapped.values()]
+        return parameters.over(headers)
 
 
 def _as_json(service: Service, query: str, parameters: Parameters, body: bytes) -> bool:
@@ -205,9 +207,16 @@ def _as_json(service: Service, query: str, parameters: Parameters, body: bytes) 
     return not query and FORM not in content_type and body.lstrip()[:1] == b"{"
 
 
+def _not_json(body: bytes) -> str | None:
+    try:
+        msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        return str(error)
+    return None
+
+
 def _path(uri: AwsUri, parameters: Parameters) -> str:
-    path = _VARIABLE.sub(lambda match: parameters.path.get(match[1], ""), uri.path) if "{" in uri.path else uri.path
-    return quote(path, safe="/%:@!$&'()*+,;=-._~")
+    return quote(parameters.fill(uri.path), safe="/%:@!$&'()*+,;=-._~")
 
 
 def _query(fixed: str, parameters: Parameters) -> str:

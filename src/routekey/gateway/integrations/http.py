@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from routekey.gateway.integrations.base import IntegrationResult
 from routekey.gateway.integrations.handshake import forwarded_headers
 from routekey.gateway.integrations.http_backend import HttpBackend
-from routekey.gateway.integrations.requests import RequestBody, from_base64
+from routekey.gateway.integrations.request_body import RequestBody, from_base64
 from routekey.gateway.integrations.responses import Responses
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import Integration, IntegrationResponse
 
 _NOT_FORWARDED = frozenset(
-    "host content-encoding connection upgrade keep-alive te trailer transfer-encoding content-length expect via "
+    "x-amzn-apigateway-api-id host content-encoding "
+    "connection upgrade keep-alive te trailer transfer-encoding content-length expect via "
     "proxy-authenticate proxy-authorization proxy-connection".split()
 )
 

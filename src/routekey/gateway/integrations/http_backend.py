@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
 
 from routekey.eager import Limit, within
 from routekey.errors import GatewayError, ResponseType
-from routekey.expressions.stage_variables import substitute
 from routekey.gateway.integrations.address import Targets
 from routekey.gateway.integrations.answers import Answer, answer_of
-from routekey.gateway.integrations.requests import DROPPED, REFUSED, Parameters, RequestParameters
-from routekey.gateway.invocation import Invocation
+from routekey.gateway.integrations.failures import FAILURES, failure
+from routekey.gateway.integrations.http_uri import Endpoint
+from routekey.gateway.integrations.request_parameters import DROPPED, REFUSED, Parameters, RequestParameters
+from routekey.gateway.invocation import MAX_SHOWN, Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, HttpResponse, header_lines
-from routekey.wire.transport import BackendRefused, HttpBackends, NotConnected, Origin, TransportError
+from routekey.wire.transport import HttpBackends, NotConnected, Origin, TransportError
 
 BODYLESS = ("GET", "HEAD", "OPTIONS")
 MAX_HEADS = 64  # kept; templates may set any header
-_VARIABLE = re.compile(r"\{([A-Za-z0-9._$-]+)\}")
-
-
-class Endpoint:
-    """The integrationUri, taken apart once; `fault` says what is wrong with it, which a stage variable may cause."""
-
-    def __init__(self, uri: str, variables: Mapping[str, str]) -> None:
-        uri = substitute(uri, variables)
-        # As logs show it: keys may stand in the query, a password before the host.
-        self.shown = re.sub(r"//[^/@]*@", "//", uri.partition("?")[0])
-        self.host, self.port, self.secure, self.authority, self.path, self.query = "", 0, False, "", "/", ""
-        self.fault: str | None = None
-        try:
-            parts = urlsplit(uri)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                self.fault = f"{self.shown} is no http:// or https:// URI"
-                return
-            self.secure = parts.scheme == "https"
-            self.host = parts.hostname
-            self.port = parts.port or (443 if self.secure else 80)
-        except ValueError as error:
-            self.fault = f"{self.shown}: {error}"
-            return
-        self.authority = parts.netloc.rpartition("@")[2]
-        self.path = quote(parts.path or "/", safe="/%{}:@!$&'()*+,;=-._~")
-        self.query = quote(parts.query, safe="/%?:@!$&'()*+,;=-._~")
-
-    def target(self, parameters: Parameters | None, query: str = "") -> str:
-        """Path and query of one request."""
-        values = parameters.path if parameters is not None else {}
-        path = _VARIABLE.sub(lambda match: values.get(match[1], ""), self.path) if "{" in self.path else self.path
-        pairs = [part for part in (self.query, query) if part]
-        if parameters is not None:
-            pairs += parameters.pairs
-        return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
 class HttpBackend:
@@ -83,24 +47,22 @@ class HttpBackend:
             head = self._message_head(invocation, parameters.headers if parameters is not None else {}, len(body))
         else:
             head = self._head(invocation, parameters, handshake, len(body))
-        return answer_of(await self._send(invocation, self._targets, head + body))
+        if invocation.traced:
+            shown = body[:MAX_SHOWN].decode("utf-8", "replace")
+            invocation.trace("request", method=self._method, uri=self._endpoint.shown, body=shown)
+        answer = await answer_of(await self._send(invocation, self._targets, head + body))
+        if invocation.traced:
+            invocation.trace("answered", status=answer.status, body=answer.text[:MAX_SHOWN])
+        return answer
 
     async def _send(self, invocation: Invocation, targets: Targets, data: bytes) -> HttpResponse:
         try:
             if targets.alone is not None:
                 return await self._exchange(targets.alone, data)
             return await within(self._limit.seconds, self._first_of(targets, data))
-        except TimeoutError:
-            raise GatewayError(
-                ResponseType.INTEGRATION_TIMEOUT,
-                f"{self._endpoint.shown} did not answer within {self._limit.seconds:g} s",
-            ) from None
-        except BackendRefused as error:
-            raise GatewayError(ResponseType.INTEGRATION_REFUSED, f"{self._endpoint.shown}: {error}") from None
-        except TransportError as error:
-            # Frames show every failure of a backend the same way; only a handshake names the network (spec 2.3, 3.9).
-            text = None if invocation.request is not None else ResponseType.API_CONFIGURATION_ERROR.text
-            raise GatewayError(ResponseType.INTEGRATION_FAILURE, f"{self._endpoint.shown}: {error}", text) from None
+        except FAILURES as error:
+            what = self._endpoint.shown + targets.shown
+            raise failure(invocation, what, self._limit.seconds, error) from None
 
     async def _exchange(self, origin: Origin, data: bytes) -> HttpResponse:
         exchange = self._http.send(origin, self._method, data)
@@ -114,18 +76,29 @@ class HttpBackend:
             self._limit.stop(exchange.future)
 
     async def _first_of(self, targets: Targets, data: bytes) -> HttpResponse:
-        """The answer of the first target that can be connected to."""
-        failure = NotConnected("there is no target")
-        for origin in targets.order():
+        """The answer of the first target that can be connected to; each gets its share of the time for that."""
+        failed: TransportError = NotConnected("there is no target")
+        order = list(targets.order())
+        end = asyncio.get_running_loop().time() + self._limit.seconds
+        for number, origin in enumerate(order):
+            left = end - asyncio.get_running_loop().time()
+            exchange = self._http.send(origin, self._method, data)
             try:
-                response = await self._exchange(origin, data)
+                await asyncio.wait([exchange.future], timeout=left / (len(order) - number))
+                if not exchange.future.done() and exchange.connection is None:
+                    raise NotConnected("cannot connect in time")
+                response = await exchange.future
             except NotConnected as error:  # nothing was sent: the next one may have it
+                exchange.abort()
                 targets.failed(origin)
-                failure = error
+                failed = error
+            except asyncio.CancelledError:
+                exchange.abort()
+                raise
             else:
                 targets.worked(origin)
                 return response
-        raise failure
+        raise failed
 
     def _message_head(self, invocation: Invocation, mapped: Mapping[str, tuple[str, str]], size: int) -> bytes:
         """The head of a message whose target never changes: most of it is the same each time."""
@@ -149,13 +122,11 @@ class HttpBackend:
                 [("X-Amzn-Trace-Id", invocation.connection.pipeline.ids.trace(invocation.time))]
             )
         else:
-            headers = [("Host", self._endpoint.authority), *handshake, ("x-amzn-apigateway-api-id", self._api_id)]
+            # A header that is mapped is the author's, also where the mapping finds nothing.
+            forwarded = [pair for pair in handshake if pair[0].lower() not in self._parameters.header_names]
+            headers = [("Host", self._endpoint.authority), *forwarded, ("x-amzn-apigateway-api-id", self._api_id)]
         if parameters is not None:
-            mapped = parameters.headers
-            headers = [pair for pair in headers if pair[0].lower() not in mapped]
-            for name, value in mapped.values():
-                # Mapped text goes out as UTF-8; what the client sent, byte for byte as it came.
-                headers.append((name, value.encode("utf-8", "replace").decode("latin-1")))
+            headers = parameters.over(headers)
         return self._begin(self._endpoint.target(parameters, query), headers) + self._end(size)
 
     def _own_headers(self, more: Headers) -> Headers:

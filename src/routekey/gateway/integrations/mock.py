@@ -8,7 +8,7 @@ from routekey.errors import GatewayError, ResponseType
 from routekey.expressions.vtl.jsonsmart import NotReadable, read
 from routekey.gateway.integrations.answers import Answer
 from routekey.gateway.integrations.base import IntegrationResult
-from routekey.gateway.integrations.requests import RequestBody
+from routekey.gateway.integrations.request_body import RequestBody
 from routekey.gateway.integrations.responses import Responses
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import Integration, IntegrationResponse

@@ -13,7 +13,7 @@ from routekey.expressions.selection import compile_response_key
 from routekey.expressions.vtl.template import Template
 from routekey.gateway.integrations.answers import Answer
 from routekey.gateway.integrations.base import IntegrationResult
-from routekey.gateway.integrations.requests import from_base64
+from routekey.gateway.integrations.request_body import from_base64
 from routekey.gateway.integrations.templates import TemplateChoice, compile_choice, override_text, render
 from routekey.gateway.invocation import Invocation
 from routekey.resources.integration import IntegrationResponse
@@ -21,6 +21,7 @@ from routekey.resources.integration import IntegrationResponse
 
 @dataclass(frozen=True, slots=True)
 class _Response:
+    key: str
     matches: Callable[[str], bool] | None  # None: $default
     templates: TemplateChoice
     headers: tuple[tuple[str, ResponseSource], ...]
@@ -34,6 +35,7 @@ def _compile(resource: IntegrationResponse) -> _Response:
     except ExpressionError as error:
         raise ExpressionError(f"{what}: responseParameters: {error}") from None
     return _Response(
+        resource.integration_response_key,
         compile_response_key(resource.integration_response_key),
         compile_choice(resource.response_templates, resource.template_selection_expression, what, response=True),
         tuple(headers),
@@ -90,6 +92,8 @@ class Responses:
             return IntegrationResult(answer.status)
         invocation.answered(answer.status)
         chosen = self._choose(value)
+        if invocation.traced:
+            invocation.trace("integration response", key=chosen.key, value=value)
         template = chosen.templates.pick(invocation, answer)
         body: bytes | str = answer.body
         if chosen.content_handling is not None or template is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from routekey.aws.client import AwsClient
@@ -12,21 +12,21 @@ from routekey.aws.credentials import Credentials
 from routekey.aws.endpoints import Endpoints
 from routekey.clock import Clock
 from routekey.errors import CompileError
-from routekey.expressions.stage_variables import substitute
-from routekey.gateway.integrations.address import AddressMap, Targets, origins
+from routekey.expressions.stage_variables import references, substitute
+from routekey.gateway.integrations.address import AddressMap, Surroundings, targets_of
 from routekey.gateway.integrations.aws_proxy import AwsProxy
-from routekey.gateway.integrations.aws_service import CALLER, AwsService, AwsUri, parse_uri
+from routekey.gateway.integrations.aws_service import CALLER, CALLER_FAULT, AwsService, AwsUri, parse_uri
 from routekey.gateway.integrations.base import Integration, LocalLambda
-from routekey.gateway.integrations.functions import FunctionTarget
+from routekey.gateway.integrations.function_target import FunctionTarget
 from routekey.gateway.integrations.http import Http, HttpProxy
-from routekey.gateway.integrations.http_backend import Endpoint, HttpBackend
+from routekey.gateway.integrations.http_backend import HttpBackend
+from routekey.gateway.integrations.http_uri import Endpoint
 from routekey.gateway.integrations.mock import Mock
 from routekey.resources import integration as resources
 from routekey.resources.access import ClientCertificate
 from routekey.wire.transport import HttpBackends
 
 _FUNCTION = re.compile(r":([a-z0-9-]+):lambda:path/2015-03-31/functions/([^/]+)/")
-_STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,7 @@ class Backends:
     credentials: Credentials
     aws: AwsClient
     clock: Clock
-    identify: Callable[[ClientCertificate], ssl.SSLContext]  # TLS that presents a client certificate
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a deployment meets on the stage that serves it."""
-
-    variables: Mapping[str, str]
-    links: Mapping[str, Sequence[str]]  # VPC links by id: their names and the ARNs of their targets
-    client_certificate: ClientCertificate | None = None
+    identify: Callable[[ClientCertificate], Awaitable[ssl.SSLContext]]  # TLS that presents a client certificate
 
 
 def build(
@@ -64,16 +55,17 @@ def build(
         return Mock(resource, responses)
     if kind in ("HTTP", "HTTP_PROXY"):
         endpoint = Endpoint(resource.integration_uri or "", surroundings.variables)
-        targets = _targets(resource, endpoint, surroundings, backends)
+        targets = targets_of(resource, endpoint, surroundings, backends.addresses, backends.clock)
         backend = HttpBackend(resource, endpoint, targets, backends.http)
         return Http(resource, responses, backend) if kind == "HTTP" else HttpProxy(resource, backend)
     text = substitute(resource.integration_uri or "", surroundings.variables)
     function = _FUNCTION.search(text)
     role = substitute(resource.credentials_arn, surroundings.variables) if resource.credentials_arn else ""
-    target = _function(function[2], function[1], "" if CALLER.fullmatch(role) else role, backends) if function else None
+    target = _function(function[2], function[1], role, backends) if function else None
+    fault = CALLER_FAULT if CALLER.fullmatch(role) else None
     if kind == "AWS_PROXY":
-        return AwsProxy(resource, text, target)
-    uri = _aws_uri(resource, text)
+        return AwsProxy(resource, text, target, fault)
+    uri = fault or _aws_uri(resource, text)
     return AwsService(
         resource,
         responses,
@@ -91,7 +83,7 @@ def _aws_uri(resource: resources.Integration, text: str) -> AwsUri | str:
     try:
         return parse_uri(text)
     except CompileError as error:
-        if _STAGE_VARIABLE.search(resource.integration_uri or ""):
+        if references(resource.integration_uri or ""):
             return str(error)
         raise
 
@@ -107,42 +99,3 @@ def _function(reference: str, region: str, role: str, backends: Backends) -> Fun
         region,
         role,
     )
-
-
-def _targets(
-    resource: resources.Integration, endpoint: Endpoint, surroundings: Surroundings, backends: Backends
-) -> Targets | str:
-    """The addresses behind an HTTP endpoint, or why there are none."""
-    if endpoint.fault is not None:
-        return endpoint.fault
-    context = None
-    if endpoint.secure and surroundings.client_certificate is not None:
-        context = backends.identify(surroundings.client_certificate)
-    name, found = endpoint.host, None
-    if resource.connection_type == "VPC_LINK":
-        found = _linked(resource, endpoint, surroundings, backends.addresses)
-        if isinstance(found, str):
-            if _STAGE_VARIABLE.search(resource.connection_id or ""):
-                return found
-            raise CompileError(found)
-        if resource.tls_config and resource.tls_config.server_name_to_verify:
-            name = resource.tls_config.server_name_to_verify
-    else:
-        mapped = backends.addresses.find([endpoint.authority, endpoint.host])
-        found = mapped[1] if mapped is not None else [(endpoint.host, endpoint.port)]
-    return Targets(origins(found, endpoint.secure, name, context), backends.clock)
-
-
-def _linked(
-    resource: resources.Integration, endpoint: Endpoint, surroundings: Surroundings, addresses: AddressMap
-) -> list[tuple[str, int]] | str:
-    """Where `--map` says that a VPC link leads; what is missing where it says nothing."""
-    link = substitute(resource.connection_id or "", surroundings.variables)
-    others = surroundings.links.get(link, ())
-    found = addresses.find([link, *others, endpoint.host])
-    if found is not None:
-        return found[1]
-    if not link:
-        return f"connectionId {resource.connection_id} names no VPC link: set the stage variable"
-    known = f" ({others[0]})" if others else ", which does not exist"
-    return f"nothing says where VPC link {link}{known} leads: start the gateway with --map {link}=HOST:PORT"

@@ -1,9 +1,7 @@
-"""The request of an integration: its body and its parameters (spec 4.5 to 4.9)."""
+"""The parameters of an integration's request: mapped headers, query and path (spec 4.5), and overrides (5.4)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +9,10 @@ from urllib.parse import quote
 
 from routekey.errors import ExpressionError, GatewayError, ResponseType
 from routekey.expressions.parameters import compile_request_mapping
-from routekey.gateway.integrations.templates import compile_choice, override_text, render
+from routekey.gateway.integrations.templates import override_text
 from routekey.gateway.invocation import Invocation
 from routekey.resources.base import Maybe
-from routekey.resources.integration import Integration
+from routekey.wire.http import Headers
 
 # Headers that a mapping may not set, and those that a request never carries (spec 4.4).
 REFUSED = frozenset(("content-length", "transfer-encoding", "x-amzn-trace-id", "x-amzn-apigateway-api-id"))
@@ -23,40 +21,7 @@ DROPPED = frozenset(("expect", "proxy-authenticate", "te"))
 
 _AUTHORED = "%/:?#[]@!$&'()*+,;="  # what a literal keeps: its author has encoded it
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-
-
-class RequestBody:
-    """What is sent of a message: a template's output, the message as it is, or nothing, refused with 415."""
-
-    def __init__(self, resource: Integration) -> None:
-        self.choice = compile_choice(resource.request_templates, resource.template_selection_expression, "request")
-        self._passthrough = resource.passthrough_behavior
-        self._binary = resource.content_handling_strategy == "CONVERT_TO_BINARY"
-
-    def text(self, invocation: Invocation) -> str:
-        template = self.choice.pick(invocation)
-        if template is not None:
-            return render(template, invocation, invocation.body)
-        if self._passthrough == "NEVER" or (self._passthrough == "WHEN_NO_TEMPLATES" and self.choice.templates):
-            raise GatewayError(
-                ResponseType.UNSUPPORTED_MEDIA_TYPE,
-                f"no request template fits, and passthroughBehavior is {self._passthrough}",
-            )
-        return invocation.body
-
-    def data(self, invocation: Invocation) -> bytes:
-        text = self.text(invocation)
-        return from_base64(text) if self._binary else text.encode("utf-8", "replace")
-
-
-def from_base64(text: str) -> bytes:
-    """The bytes that `text` stands for, where contentHandlingStrategy says CONVERT_TO_BINARY."""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise GatewayError(
-            ResponseType.API_CONFIGURATION_ERROR, "contentHandlingStrategy is CONVERT_TO_BINARY, and this is no base64"
-        ) from None
+_VARIABLE = re.compile(r"\{([A-Za-z0-9._$-]+)\}")
 
 
 @dataclass(slots=True)
@@ -70,6 +35,16 @@ class Parameters:
     @property
     def pairs(self) -> list[str]:
         return [f"{quote(name, safe='')}={value}" for name, value in self.query.items()]
+
+    def fill(self, path: str) -> str:
+        """`path` with its `{name}` variables; those without a value are empty."""
+        return _VARIABLE.sub(lambda match: self.path.get(match[1], ""), path) if "{" in path else path
+
+    def over(self, headers: Headers) -> Headers:
+        """`headers` with the mapped ones in place of theirs."""
+        kept = [pair for pair in headers if pair[0].lower() not in self.headers]
+        # Mapped text goes out as UTF-8; what the client sent, byte for byte as it came.
+        return kept + [(n, value.encode("utf-8", "replace").decode("latin-1")) for n, value in self.headers.values()]
 
 
 class RequestParameters:
@@ -88,6 +63,7 @@ class RequestParameters:
             if mapping.location == "header" and mapping.name.lower() in refused:
                 self.fault = f"{target}: this header cannot be mapped"
             self._mappings.append(mapping)
+        self.header_names = frozenset(each.name.lower() for each in self._mappings if each.location == "header")
 
     def of(self, invocation: Invocation) -> Parameters | None:
         """The parameters of one request, once its template has run; None where there are none."""
@@ -116,6 +92,11 @@ class RequestParameters:
         elif location == "querystring":
             found.query[name] = _encoded(value, static)
         elif location == "path":
+            if not static and any(part in (".", "..") for part in value.split("/")):
+                raise GatewayError(
+                    ResponseType.API_CONFIGURATION_ERROR,
+                    f"path variable {name} is '{value:.100}', which would lead out of its place",
+                )
             found.path[name] = _encoded(value, static)
 
 

@@ -52,7 +52,8 @@ class FunctionTarget:
         parts = match.groupdict("") if match else {}
         self._partition, self._region = parts.get("partition") or "aws", parts.get("region") or region
         self._name, self._qualifier = parts.get("name", reference), parts.get("qualifier", "")
-        mapped = addresses.find([reference, parts.get("arn", reference), self._name])
+        arns = [reference, parts.get("arn", reference)]
+        mapped = addresses.find([each for each in arns if each.startswith("arn:")])
         self._mapped: Location | None = None
         if mapped is not None:
             if len(mapped[1]) > 1:
@@ -80,10 +81,10 @@ class FunctionTarget:
         try:
             response = await within(seconds, self._remote(location, "POST", target, headers, payload))
         except (TransportError, NoCredentials) as error:
-            raise FunctionRefused(f"{self.reference}: {error}") from None
+            raise FunctionRefused(f"it is not here, and {location.host}: {error}") from None
         if not 200 <= response.status < 300:
             said = response.body[:300].decode("utf-8", "replace")
-            raise FunctionRefused(f"{self.reference}: {location.host} answered {response.status} {said}")
+            raise FunctionRefused(f"{location.host} answered {response.status} {said}")
         found = {name.lower(): value for name, value in response.headers}
         return FunctionAnswer(
             response.status,
@@ -113,7 +114,7 @@ class FunctionTarget:
                 rest += f"{'&' if '?' in rest else '?'}Qualifier={quote(self._qualifier, safe='')}"
             target = f"{API}{quote(self._name, safe='')}/{rest}"
             return await self._client.send(location, "lambda", None, method, target, headers, body)
-        keys = await (self._credentials.of_role(self._role) if self._role else self._credentials.own())
+        keys = await (self._credentials.of_role(self._role) if self._role else self._credentials.own(location))
         return await self._client.send(location, "lambda", keys, method, target, headers, body)
 
     def _elsewhere(self, why: str) -> Location:
