@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
+import re
+import socketserver
+import ssl
 import threading
 import time
 import zipfile
@@ -12,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import boto3
 import uvloop
@@ -25,6 +29,7 @@ from routekey.resources.quotas import Quotas
 
 T = TypeVar("T")
 
+FRAME = re.compile(r'\{"message": "(.*)", "connectionId":"([A-Za-z0-9_-]{15}=)", "requestId":"([A-Za-z0-9_-]{15}=)"\}')
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 
@@ -190,6 +195,14 @@ def mock(text: str = "", status: int = 200, **members: Any) -> dict[str, Any]:
     }
 
 
+def http(uri: str, kind: str = "HTTP", **members: Any) -> dict[str, Any]:
+    """An integration of an HTTP endpoint; of type HTTP it answers with what the endpoint answered."""
+    made: dict[str, Any] = {"IntegrationType": kind, "IntegrationMethod": "POST", "IntegrationUri": uri}
+    if kind == "HTTP":
+        made["responses"] = [{"IntegrationResponseKey": "$default"}]
+    return made | members
+
+
 @dataclass
 class TestApi:
     """An API made for one test."""
@@ -262,6 +275,22 @@ def running(**changes: Any) -> Iterator[RunningGateway]:
         gateway.stop()
 
 
+def error(frame: str | bytes) -> str:
+    """The message of an error frame, whose layout is checked to the letter."""
+    match = FRAME.fullmatch(str(frame))
+    assert match, frame
+    return match[1]
+
+
+def silent(client: ClientConnection) -> bool:
+    """Whether nothing comes for a while."""
+    try:
+        client.recv(0.15)
+    except TimeoutError:
+        return True
+    return False
+
+
 def eventually(check: Callable[[], T], seconds: float = 10.0) -> T:
     """What `check` gives as soon as that is true."""
     end = time.monotonic() + seconds
@@ -284,10 +313,16 @@ class Seen:
     body: bytes
 
 
-class Backend:
-    """A real HTTP server on loopback; `answer` gives status, headers and body for each request."""
+Answering = Callable[[Seen], tuple[int, Mapping[str, str], bytes]]
 
-    def __init__(self, answer: Callable[[Seen], tuple[int, Mapping[str, str], bytes]]) -> None:
+
+class Backend:
+    """A real HTTP server; `answer` gives status, headers and body for each request.
+
+    It is on loopback, with TLS where there is a `context`, or on the Unix socket `path`.
+    """
+
+    def __init__(self, answer: Answering, *, context: ssl.SSLContext | None = None, path: str | None = None) -> None:
         self.seen: list[Seen] = []
         backend = self
 
@@ -311,14 +346,67 @@ class Backend:
             def log_message(self, format: str, *args: Any) -> None:
                 """Tests look at `seen` instead."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that hangs up, or does not trust the certificate, is what some tests want."""
+
+        self._server: socketserver.TCPServer | socketserver.ThreadingUnixStreamServer
+        if path is None:
+            self._server = server = Server(("127.0.0.1", 0), Handler)
+            self.address = f"127.0.0.1:{server.server_port}"
+        else:
+            self._server = socketserver.ThreadingUnixStreamServer(path, Handler)
+            self._server.daemon_threads = True
+            self.address = f"unix:{path}"
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"{'http' if context is None else 'https'}://{self.address}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def __enter__(self) -> Backend:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Lines(logging.Handler):
+    """What gateways log while it is open, from `level` on."""
+
+    def __init__(self, level: int = logging.INFO) -> None:
+        super().__init__(level)
+        self.records: list[logging.LogRecord] = []
+
+    def __enter__(self) -> Self:
+        logger = logging.getLogger("routekey")
+        self._before = logger.level
+        logger.addHandler(self)
+        logger.setLevel(self.level)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logger = logging.getLogger("routekey")
+        logger.setLevel(self._before)
+        logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def of(self, message: str, **fields: object) -> list[Mapping[str, Any]]:
+        """The fields of each line with this message, and with these values among them."""
+        found = [getattr(record, "data", {}) for record in list(self.records) if record.getMessage() == message]
+        return [data for data in found if fields.items() <= data.items()]
+
+    def failed(self, api: TestApi) -> Mapping[str, Any]:
+        """The fields of the one failure of an API, waited for."""
+        [found] = eventually(lambda: self.of("failed", api=api.id))
+        return found
+
+    @property
+    def failure(self) -> str:
+        """Why the one message that failed did."""
+        [fields] = self.of("failed")
+        return str(fields["error"])

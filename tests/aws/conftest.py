@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.aws.helpers import Cloud, Lines
+from tests.aws.helpers import Cloud
 from tests.support import running
 
 
@@ -22,15 +21,3 @@ def no_variables_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may have keys and endpoints set, which gateways read."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    """What gateways log during the test."""
-    logger, handler = logging.getLogger("routekey"), Lines()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler
-    logger.setLevel(level)
-    logger.removeHandler(handler)

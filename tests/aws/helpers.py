@@ -1,4 +1,4 @@
-"""What the tests of AWS integrations share: integrations, messages, log lines, and a verifier of signatures."""
+"""What the tests of AWS integrations share: integrations, messages, and a verifier of signatures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
-import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -23,15 +21,7 @@ from tests.support import ROLE, RunningGateway, Seen
 FORM = {"integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"}
 DEFAULT = {"IntegrationResponseKey": "$default"}
 
-_FRAME = re.compile(r'\{"message": "(.*)", "connectionId":"([A-Za-z0-9_-]{15}=)", "requestId":"([A-Za-z0-9_-]{15}=)"\}')
 _numbers = itertools.count(1)
-
-
-def error(frame: str | bytes) -> str:
-    """The message of an error frame, whose layout is checked to the letter."""
-    match = _FRAME.fullmatch(str(frame))
-    assert match, frame
-    return match[1]
 
 
 def name_of(text: str) -> str:
@@ -114,27 +104,6 @@ class Queue:
         """The messages that wait in it."""
         found = self.cloud.client("sqs").receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
         return [message["Body"] for message in found.get("Messages", [])]
-
-
-class Lines(logging.Handler):
-    """What the gateway logs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
-    def of(self, message: str) -> list[Mapping[str, Any]]:
-        """The fields of each line with this message."""
-        return [getattr(record, "data", {}) for record in list(self.records) if record.getMessage() == message]
-
-    @property
-    def failure(self) -> str:
-        """Why the one message that failed did."""
-        [fields] = self.of("failed")
-        return str(fields["error"])
 
 
 def assume_role_answer(number: int, expires: datetime.datetime) -> bytes:

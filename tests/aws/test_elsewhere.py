@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime
 import json
-import socketserver
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.helpers import DEFAULT, Lines, ask, assume_role_answer, aws, error, name_of, signature
-from tests.support import Backend, RunningGateway, Seen, lambda_uri, proxy, running
+from tests.aws.helpers import DEFAULT, ask, assume_role_answer, aws, name_of, signature
+from tests.support import Backend, Lines, RunningGateway, Seen, error, lambda_uri, proxy, running
 
 FAR = "arn:aws:lambda:eu-west-1:111122223333:function:"
 NEAR = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -28,9 +26,6 @@ class Remote(Backend):
     def __init__(self) -> None:
         super().__init__(self._answer)
         self.release = threading.Event()
-
-    def __enter__(self) -> Remote:
-        return self
 
     def _answer(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
         event = json.loads(seen.body or b"{}")
@@ -195,33 +190,14 @@ def test_a_map_that_gives_no_address_refuses_the_deployment(gate: RunningGateway
 
 @both
 def test_a_map_may_lead_to_a_unix_socket(tmp_path: Path, kind: str) -> None:
-    targets: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def address_string(self) -> str:
-            return "unix"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Tests look at `targets` instead."""
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            targets.append(self.path)
-            body = b'{"statusCode": 200, "body": "from a socket"}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    path = tmp_path / "socket"
-    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        with running(map={f"{FAR}socketed": f"unix:{path}"}) as gateway:
-            api = gateway.api({"$default": integration(kind, f"{FAR}socketed:1")})
-            with api.connect() as client:
-                assert ask(client, "call") == "from a socket"
-        server.shutdown()
-    assert targets == ["/2015-03-31/functions/socketed/invocations?Qualifier=1"]
+    path = str(tmp_path / "socket")
+    with (
+        Backend(lambda seen: (200, {}, b'{"statusCode": 200, "body": "from a socket"}'), path=path) as backend,
+        running(map={f"{FAR}socketed": backend.address}) as gateway,
+        gateway.api({"$default": integration(kind, f"{FAR}socketed:1")}).connect() as client,
+    ):
+        assert ask(client, "call") == "from a socket"
+    assert [seen.target for seen in backend.seen] == ["/2015-03-31/functions/socketed/invocations?Qualifier=1"]
 
 
 # Accounts and regions
@@ -263,9 +239,6 @@ def test_a_function_that_nobody_has_is_an_internal_server_error_that_says_what_h
 
 class Cloudlike(Remote):
     """The same with STS beside it."""
-
-    def __enter__(self) -> Cloudlike:
-        return self
 
     def _answer(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
         if b"Action=AssumeRole" not in seen.body:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +22,9 @@ from websockets.exceptions import InvalidStatus
 
 from routekey.aws import moto, services
 from routekey.aws.endpoints import REAL, Endpoints, NoEndpoint, aws_host
-from tests.aws.helpers import Cloud, Lines, ask, aws, error, name_of
-from tests.support import Backend, RunningGateway, eventually, lambda_uri, running
+from tests.aws.helpers import Cloud, ask, aws, name_of
+from tests.backends import RawBackend, closing
+from tests.support import Backend, Lines, RunningGateway, error, eventually, lambda_uri, running
 
 
 def service(name: str, action: str = "") -> services.Service:
@@ -208,16 +208,8 @@ def test_a_uri_that_a_stage_variable_may_mend_is_an_error_frame(
 def test_a_service_that_breaks_off_is_an_internal_server_error(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            client, _ = server.accept()
-            client.recv(65536)
-            client.sendall(answer)
-            client.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://127.0.0.1:{server.getsockname()[1]}")
+    with RawBackend(closing(answer)) as backend:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", backend.url)
         with gateway.api({"call": aws("sqs:action/SendMessage", "{}", CredentialsArn=None)}).connect() as client:
             assert error(ask(client, "call")) == "Internal server error"
 

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.aws.helpers import DEFAULT, Lines, ask, aws, error, name_of
-from tests.support import RunningGateway, TestApi, eventually, lambda_uri, package
+from tests.aws.helpers import DEFAULT, ask, aws, name_of
+from tests.support import Lines, RunningGateway, TestApi, error, eventually, lambda_uri, package
 
 # Answers with what it got, says on standard output what it should, raises, sleeps or writes to a file.
 WILLING = """

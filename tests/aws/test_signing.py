@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.aws.helpers import FORM, Lines, ask, assume_role_answer, aws, error, signature
-from tests.support import Backend, ManualClock, RunningGateway, Seen, TestApi, eventually, mock, running
+from tests.aws.helpers import FORM, ask, assume_role_answer, aws, signature
+from tests.support import Backend, Lines, ManualClock, RunningGateway, Seen, TestApi, error, eventually, mock, running
 
 ROLE = "arn:aws:iam::000000000000:role/writer"
 LOCAL = "ROUTEKEYLOCAL0000000"
@@ -28,9 +28,6 @@ class Aws(Backend):
         self.now = now or (lambda: datetime.datetime.now(datetime.UTC).timestamp())
         self.ready = threading.Event()  # STS waits for it
         self.ready.set()
-
-    def __enter__(self) -> Aws:
-        return self
 
     def _answer(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
         if b"Action=AssumeRole" not in seen.body:

@@ -2,183 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import ipaddress
-import logging
 import re
 import resource
 import socket
 import ssl
-import struct
 import sys
-import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.backends import (
+    HEAD,
+    MEGABYTE,
+    Authority,
+    RawBackend,
+    Serve,
+    answering,
+    closing,
+    flooding,
+    resetting,
+)
 from tests.behaviours.test_connect import FRAME as REFUSAL
 from tests.behaviours.test_connect import refused
-from tests.behaviours.test_messages import error
-from tests.support import RunningGateway, eventually, mock, running
+from tests.support import Lines, RunningGateway, error, http, mock, running
 
-MEGABYTE = 1024 * 1024
 MAX_ANSWER = 10 * MEGABYTE  # of one backend's answer
-MOST = 32 * MEGABYTE  # that a backend sends, so that a gateway which takes all of it still ends its test
-
-Serve = Callable[[socket.socket], None]
-
-
-class RawBackend:
-    """A server on loopback that does with each connection what `serve` says, in a thread of its own."""
-
-    def __init__(self, serve: Serve, context: ssl.SSLContext | None = None) -> None:
-        self._serve = serve
-        self._context = context
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.settimeout(0.05)
-        self._closed = False
-        self.accepted: list[socket.socket] = []
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while not self._closed:
-            with contextlib.suppress(TimeoutError):
-                client, _ = self._server.accept()
-                client.settimeout(20)
-                self.accepted.append(client)
-                threading.Thread(target=self._run, args=(client,), daemon=True).start()
-        self._server.close()
-
-    def _run(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # the other side hung up
-            try:
-                if self._context is not None:
-                    client = self._context.wrap_socket(client, server_side=True)
-                    self.accepted.append(client)
-                self._serve(client)
-            finally:
-                client.close()
-
-    def __enter__(self) -> RawBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed = True
-        for client in list(self.accepted):
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
-
-
-def read_request(client: socket.socket) -> bytes:
-    """One whole request, or nothing where the other side hung up."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = client.recv(65536)
-        if not piece:
-            return b""
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-    while length and len(body) < int(length[1]):
-        body += client.recv(65536)
-    return head + b"\r\n\r\n" + body
-
-
-def answering(answer: bytes) -> Serve:
-    """Answers each request of a connection with these bytes."""
-
-    def serve(client: socket.socket) -> None:
-        while read_request(client):
-            client.sendall(answer)
-
-    return serve
-
-
-def closing(answer: bytes) -> Serve:
-    """Answers one request with these bytes, and closes."""
-
-    def serve(client: socket.socket) -> None:
-        read_request(client)
-        client.sendall(answer)
-
-    return serve
-
-
-def resetting(answer: bytes) -> Serve:
-    """Sends these bytes and breaks the connection off."""
-
-    def serve(client: socket.socket) -> None:
-        read_request(client)
-        if answer:
-            client.sendall(answer)
-            # A reset may overtake what was sent before it; here it must not.
-            time.sleep(0.05)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    return serve
-
-
-def flooding(begin: bytes, piece: bytes, count: list[int], pause: float = 0.0) -> Serve:
-    """Sends `piece` after `begin` for as long as anybody takes it; `count` has how many bytes were taken."""
-
-    def serve(client: socket.socket) -> None:
-        read_request(client)
-        client.sendall(begin)
-        while count[0] < MOST:
-            client.sendall(piece)
-            count[0] += len(piece)
-            if pause:
-                time.sleep(pause)
-        client.recv(1)
-
-    return serve
-
-
-class Failures(logging.Handler):
-    """What the gateway logs of messages and handshakes that failed."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.data: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() == "failed":
-            self.data.append(vars(record)["data"])
-
-    def of(self, api_id: str) -> dict[str, Any]:
-        """The one failure of an API."""
-        [found] = eventually(lambda: [each for each in self.data if each["api"] == api_id])
-        return found
-
-
-@pytest.fixture
-def failures() -> Iterator[Failures]:
-    logger, handler = logging.getLogger("routekey.gateway"), Failures()
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
-
-
-def http(uri: str, kind: str = "HTTP", **members: Any) -> dict[str, Any]:
-    """An integration of an HTTP endpoint; of type HTTP it answers with what the endpoint answered."""
-    made: dict[str, Any] = {"IntegrationType": kind, "IntegrationMethod": "POST", "IntegrationUri": uri}
-    if kind == "HTTP":
-        made["responses"] = [{"IntegrationResponseKey": "$default"}]
-    return made | members
 
 
 def fails_and_lives_on(
-    gateway: RunningGateway, failures: Failures, integration: dict[str, Any], frame: str, why: str, seconds: float = 5.0
+    gateway: RunningGateway, lines: Lines, integration: dict[str, Any], frame: str, why: str, seconds: float = 5.0
 ) -> None:
     """A message to `integration` ends in the error `frame` within `seconds`; the connection is as good as before."""
     api = gateway.api({"bad": integration, "good": mock("still here", two_way=True)})
@@ -189,12 +44,11 @@ def fails_and_lives_on(
         assert time.monotonic() - started < seconds
         client.send('{"action":"good"}')
         assert client.recv(5) == "still here"
-    record = failures.of(api.id)
+    record = lines.failed(api)
     assert (record["route"], record["integration"]) == ("bad", api.integrations["bad"])
     assert re.search(why, record["error"]), record
 
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 kinds = pytest.mark.parametrize(
     ("kind", "two_way"), [("HTTP", False), ("HTTP_PROXY", True)], ids=["HTTP one-way", "HTTP_PROXY two-way"]
@@ -232,19 +86,19 @@ kinds = pytest.mark.parametrize(
     ],
 )
 def test_a_backend_that_breaks_off_or_talks_nonsense_fails_the_message_alone(
-    gateway: RunningGateway, failures: Failures, serve: Serve, why: str, kind: str, two_way: bool
+    gateway: RunningGateway, lines: Lines, serve: Serve, why: str, kind: str, two_way: bool
 ) -> None:
     with RawBackend(serve) as backend:
         integration = http(backend.url, kind, two_way=two_way)
-        fails_and_lives_on(gateway, failures, integration, "Internal server error", why)
+        fails_and_lives_on(gateway, lines, integration, "Internal server error", why)
 
 
 def test_a_reset_does_not_end_an_answer_that_lasts_until_the_connection_closes(
-    gateway: RunningGateway, failures: Failures
+    gateway: RunningGateway, lines: Lines
 ) -> None:
     with RawBackend(resetting(HEAD + b"\r\npart of it")) as backend:
         integration = http(backend.url, "HTTP_PROXY", two_way=True)
-        fails_and_lives_on(gateway, failures, integration, "Internal server error", "")
+        fails_and_lives_on(gateway, lines, integration, "Internal server error", "")
 
 
 @kinds
@@ -261,12 +115,12 @@ def test_a_reset_does_not_end_an_answer_that_lasts_until_the_connection_closes(
     ],
 )
 def test_the_whole_answer_has_to_be_there_in_time(
-    gateway: RunningGateway, failures: Failures, begin: bytes, piece: bytes, kind: str, two_way: bool
+    gateway: RunningGateway, lines: Lines, begin: bytes, piece: bytes, kind: str, two_way: bool
 ) -> None:
     with RawBackend(flooding(begin, piece, [0], pause=0.02)) as backend:
         integration = http(backend.url, kind, two_way=two_way, TimeoutInMillis=150)
         why = "did not answer within 0.15 s"
-        fails_and_lives_on(gateway, failures, integration, "Endpoint request timed out", why, seconds=2)
+        fails_and_lives_on(gateway, lines, integration, "Endpoint request timed out", why, seconds=2)
         assert len(backend.accepted) == 1
 
 
@@ -288,12 +142,12 @@ def test_the_whole_answer_has_to_be_there_in_time(
     ],
 )
 def test_an_answer_without_end_is_cut_off_before_it_fills_the_memory(
-    gateway: RunningGateway, failures: Failures, begin: bytes, piece: bytes, limit: int, kind: str, two_way: bool
+    gateway: RunningGateway, lines: Lines, begin: bytes, piece: bytes, limit: int, kind: str, two_way: bool
 ) -> None:
     count = [0]
     with RawBackend(flooding(begin, piece, count)) as backend:
         integration = http(backend.url, kind, two_way=two_way, TimeoutInMillis=3000)
-        fails_and_lives_on(gateway, failures, integration, "Internal server error", "is longer than")
+        fails_and_lives_on(gateway, lines, integration, "Internal server error", "is longer than")
     # What the two sockets hold comes on top of what was read.
     assert count[0] < limit + 12 * MEGABYTE
 
@@ -314,40 +168,40 @@ def bomb(megabytes: int) -> bytes:
 
 @kinds
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused(
-    gateway: RunningGateway, failures: Failures, kind: str, two_way: bool
+    gateway: RunningGateway, lines: Lines, kind: str, two_way: bool
 ) -> None:
     packed = bomb(600)
     answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(packed), packed)
     with RawBackend(answering(answer)) as backend:
         before = peak_memory()
         integration = http(backend.url, kind, two_way=two_way)
-        fails_and_lives_on(gateway, failures, integration, "Internal server error", "unpacks to more than")
+        fails_and_lives_on(gateway, lines, integration, "Internal server error", "unpacks to more than")
         assert peak_memory() - before < 200 * MEGABYTE
 
 
 @kinds
 def test_a_host_that_does_not_exist_is_an_internal_server_error(
-    gateway: RunningGateway, failures: Failures, kind: str, two_way: bool
+    gateway: RunningGateway, lines: Lines, kind: str, two_way: bool
 ) -> None:
     integration = http("http://nosuch.invalid/", kind, two_way=two_way)
-    fails_and_lives_on(gateway, failures, integration, "Internal server error", "nosuch.invalid.*cannot connect", 10)
+    fails_and_lives_on(gateway, lines, integration, "Internal server error", "nosuch.invalid.*cannot connect", 10)
 
 
 @kinds
 def test_a_port_where_nobody_listens_is_an_internal_server_error(
-    gateway: RunningGateway, failures: Failures, kind: str, two_way: bool
+    gateway: RunningGateway, lines: Lines, kind: str, two_way: bool
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         integration = http(f"http://127.0.0.1:{unused.getsockname()[1]}/", kind, two_way=two_way)
-        fails_and_lives_on(gateway, failures, integration, "Internal server error", "cannot connect")
+        fails_and_lives_on(gateway, lines, integration, "Internal server error", "cannot connect")
 
 
-def test_the_log_shows_neither_a_password_nor_a_query_of_the_uri(gateway: RunningGateway, failures: Failures) -> None:
+def test_the_log_shows_neither_a_password_nor_a_query_of_the_uri(gateway: RunningGateway, lines: Lines) -> None:
     with RawBackend(closing(b"")) as backend:
         uri = backend.url.replace("//", "//me:secret@") + "/path?key=secret"
-        fails_and_lives_on(gateway, failures, http(uri), "Internal server error", f"{backend.url}/path")
-    assert "secret" not in str(failures.data)
+        fails_and_lives_on(gateway, lines, http(uri), "Internal server error", f"{backend.url}/path")
+    assert "secret" not in str(lines.of("failed"))
 
 
 @pytest.mark.parametrize("kind", ["HTTP", "HTTP_PROXY"])
@@ -364,7 +218,7 @@ def test_the_log_shows_neither_a_password_nor_a_query_of_the_uri(gateway: Runnin
     ],
 )
 def test_a_handshake_whose_backend_fails_is_refused(
-    gateway: RunningGateway, failures: Failures, kind: str, serve: Serve | str, status: int, message: str
+    gateway: RunningGateway, lines: Lines, kind: str, serve: Serve | str, status: int, message: str
 ) -> None:
     with RawBackend(closing(b"") if isinstance(serve, str) else serve) as backend:
         uri = serve if isinstance(serve, str) else backend.url
@@ -373,99 +227,20 @@ def test_a_handshake_whose_backend_fails_is_refused(
     match = REFUSAL.fullmatch(body)
     assert (code, match and match[1]) == (status, message)
     assert headers["content-type"] == "application/json; charset=UTF-8"
-    record = failures.of(api.id)
+    record = lines.failed(api)
     assert (record["route"], record["integration"]) == ("$connect", api.integrations["$connect"])
 
 
-def test_a_disconnect_that_fails_is_told_in_the_log_alone(gateway: RunningGateway, failures: Failures) -> None:
+def test_a_disconnect_that_fails_is_told_in_the_log_alone(gateway: RunningGateway, lines: Lines) -> None:
     with RawBackend(closing(b"")) as backend:
         api = gateway.api({"$disconnect": http(backend.url)})
         with api.connect():
             pass
-        record = failures.of(api.id)
+        record = lines.failed(api)
     assert (record["route"], record["integration"]) == ("$disconnect", api.integrations["$disconnect"])
 
 
 # TLS
-
-
-class Authority:
-    """A certificate authority, and the servers that it vouches for."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._name = name
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.now(datetime.UTC)
-        self._certificate = self._signed(name, self._key, now + datetime.timedelta(days=1), [
-            (x509.BasicConstraints(ca=True, path_length=0), True),
-            (_usage(sign=True), True),
-        ])  # fmt: skip
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
-
-    def server(self, host: str = "127.0.0.1", *, days: float = 1) -> ssl.SSLContext:
-        """A server of `host` whose certificate ends in so many days."""
-        name: x509.GeneralName
-        try:
-            name = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            name = x509.DNSName(host)
-        key = ec.generate_private_key(ec.SECP256R1())
-        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
-        certificate = self._signed("server", key, ends, [
-            (x509.BasicConstraints(ca=False, path_length=None), True),
-            (_usage(sign=False), True),
-            (x509.SubjectAlternativeName([name]), False),
-        ])  # fmt: skip
-        file = self._folder / f"{self._name}-{host}-{days}.pem"
-        form = serialization.PrivateFormat.PKCS8
-        file.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _signed(
-        self,
-        name: str,
-        key: ec.EllipticCurvePrivateKey,
-        ends: datetime.datetime,
-        extensions: list[tuple[x509.ExtensionType, bool]],
-    ) -> x509.Certificate:
-        def named(text: str) -> x509.Name:
-            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(named(name))
-            .issuer_name(named(self._name))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(ends - datetime.timedelta(days=30))
-            .not_valid_after(ends)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-        )
-        for extension, critical in extensions:
-            builder = builder.add_extension(extension, critical)
-        return builder.sign(self._key, hashes.SHA256())
-
-
-def _usage(*, sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign,
-        key_cert_sign=sign,
-        crl_sign=sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -510,7 +285,7 @@ def test_a_backend_with_a_certificate_of_an_authority_in_backend_ca_is_trusted(
 )
 def test_a_certificate_that_does_not_hold_is_an_internal_server_error(
     trusting: RunningGateway,
-    failures: Failures,
+    lines: Lines,
     authority: Authority,
     host: str,
     days: float,
@@ -520,24 +295,24 @@ def test_a_certificate_that_does_not_hold_is_an_internal_server_error(
 ) -> None:
     with RawBackend(answering(OK), authority.server(host, days=days)) as backend:
         integration = http(backend.url, kind, two_way=two_way)
-        fails_and_lives_on(trusting, failures, integration, "Internal server error", why)
+        fails_and_lives_on(trusting, lines, integration, "Internal server error", why)
 
 
 @pytest.mark.parametrize("trusts_another", [False, True])
 def test_a_certificate_of_an_unknown_authority_is_an_internal_server_error(
-    gateway: RunningGateway, trusting: RunningGateway, failures: Failures, stranger: Authority, trusts_another: bool
+    gateway: RunningGateway, trusting: RunningGateway, lines: Lines, stranger: Authority, trusts_another: bool
 ) -> None:
     with RawBackend(answering(OK), stranger.server()) as backend:
         own = trusting if trusts_another else gateway
         integration = http(backend.url, "HTTP_PROXY", two_way=True)
         why = "CERTIFICATE_VERIFY_FAILED.*(self-signed|unable to get local issuer)"
-        fails_and_lives_on(own, failures, integration, "Internal server error", why)
+        fails_and_lives_on(own, lines, integration, "Internal server error", why)
 
 
-def test_a_backend_that_speaks_no_tls_is_an_internal_server_error(trusting: RunningGateway, failures: Failures) -> None:
+def test_a_backend_that_speaks_no_tls_is_an_internal_server_error(trusting: RunningGateway, lines: Lines) -> None:
     with RawBackend(lambda client: client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as backend:
         uri = backend.url.replace("http://", "https://")
-        fails_and_lives_on(trusting, failures, http(uri), "Internal server error", "cannot connect")
+        fails_and_lives_on(trusting, lines, http(uri), "Internal server error", "cannot connect")
 
 
 def test_a_handshake_whose_backend_cannot_be_trusted_is_refused_with_504(
@@ -551,7 +326,7 @@ def test_a_handshake_whose_backend_cannot_be_trusted_is_refused_with_504(
 
 @pytest.mark.parametrize("kind", ["HTTP", "HTTP_PROXY"])
 def test_the_client_certificate_of_the_stage_is_shown_to_a_backend_that_demands_one(
-    trusting: RunningGateway, failures: Failures, authority: Authority, kind: str
+    trusting: RunningGateway, lines: Lines, authority: Authority, kind: str
 ) -> None:
     v1, v2 = trusting.client("apigateway"), trusting.client("apigatewayv2")
     made = v1.generate_client_certificate()
@@ -570,7 +345,7 @@ def test_the_client_certificate_of_the_stage_is_shown_to_a_backend_that_demands_
         with api.connect() as client:
             client.send("x")
             assert error(client.recv(5)) == "Internal server error"
-            assert failures.of(api.id)["integration"] == api.integrations["$default"]
+            assert lines.failed(api)["integration"] == api.integrations["$default"]
             assert not shown
             v2.update_stage(ApiId=api.id, StageName=api.stage, ClientCertificateId=made["clientCertificateId"])
             api.deploy()
@@ -579,9 +354,7 @@ def test_the_client_certificate_of_the_stage_is_shown_to_a_backend_that_demands_
         assert shown == [ssl.PEM_cert_to_DER_cert(made["pemEncodedCertificate"])]
 
 
-def test_another_client_certificate_is_not_taken(
-    trusting: RunningGateway, failures: Failures, authority: Authority
-) -> None:
+def test_another_client_certificate_is_not_taken(trusting: RunningGateway, lines: Lines, authority: Authority) -> None:
     v1, v2 = trusting.client("apigateway"), trusting.client("apigatewayv2")
     wanted, other = v1.generate_client_certificate(), v1.generate_client_certificate()
     context = authority.server()

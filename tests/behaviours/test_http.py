@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import regex
 
-from tests.behaviours.test_bad_backends import RawBackend, http, read_request
+from tests.backends import RawBackend, read_request
 from tests.behaviours.test_connect import FRAME as REFUSAL
 from tests.behaviours.test_connect import refused
-from tests.behaviours.test_messages import error
-from tests.support import Backend, RunningGateway, Seen, TestApi, eventually, mock
+from tests.support import Backend, RunningGateway, Seen, TestApi, error, eventually, http, mock
 
 kinds = pytest.mark.parametrize("kind", ["HTTP", "HTTP_PROXY"])
 

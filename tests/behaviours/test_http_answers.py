@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.behaviours.test_bad_backends import HEAD, RawBackend, answering, closing, http, read_request
+from tests.backends import HEAD, RawBackend, answering, closing, read_request, with_length
 from tests.behaviours.test_connect import FRAME as REFUSAL
 from tests.behaviours.test_connect import refused
-from tests.behaviours.test_messages import error, silent
-from tests.support import Backend, RunningGateway, TestApi, eventually, lambda_uri
+from tests.support import Backend, RunningGateway, TestApi, error, eventually, http, lambda_uri, silent
 
 kinds = pytest.mark.parametrize("kind", ["HTTP", "HTTP_PROXY"])
 
@@ -414,10 +413,6 @@ PLAIN = TEXT.encode()
 def raw_deflate(data: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()
-
-
-def with_length(body: bytes, more: bytes = b"") -> bytes:
-    return HEAD + more + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def in_chunks(body: bytes, more: bytes = b"", trailers: bytes = b"") -> bytes:

@@ -11,27 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection
 
+from tests.backends import RawBackend, closing
 from tests.behaviours.functions import OBEDIENT
-from tests.support import Backend, RunningGateway, TestApi, mock, proxy, running
-
-FRAME = re.compile(r'\{"message": "(.*)", "connectionId":"([A-Za-z0-9_-]{15}=)", "requestId":"([A-Za-z0-9_-]{15}=)"\}')
-
-
-def error(frame: str | bytes) -> str:
-    """The message of an error frame, whose layout is checked to the letter."""
-    match = FRAME.fullmatch(str(frame))
-    assert match, frame
-    return match[1]
-
-
-def silent(client: ClientConnection) -> bool:
-    try:
-        client.recv(0.15)
-    except TimeoutError:
-        return True
-    return False
+from tests.support import FRAME, Backend, RunningGateway, TestApi, error, mock, proxy, running, silent
 
 
 @pytest.fixture(scope="module")
@@ -369,19 +352,12 @@ def test_an_http_backend_that_hangs_times_out(gateway: RunningGateway) -> None:
     [b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort"],
 )
 def test_an_http_backend_that_breaks_off_is_an_internal_server_error(gateway: RunningGateway, answer: bytes) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            client, _ = server.accept()
-            client.recv(65536)
-            client.sendall(answer)
-            client.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        uri = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        with gateway.api({"$default": http_proxy(uri)}).connect() as client:
-            client.send("x")
-            assert error(client.recv(5)) == "Internal server error"
+    with (
+        RawBackend(closing(answer)) as backend,
+        gateway.api({"$default": http_proxy(backend.url)}).connect() as client,
+    ):
+        client.send("x")
+        assert error(client.recv(5)) == "Internal server error"
 
 
 def test_a_stale_kept_alive_connection_costs_no_message(gateway: RunningGateway) -> None:

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from tests.behaviours.test_connect import FRAME, refused
-from tests.behaviours.test_messages import error, silent
-from tests.behaviours.test_models import failures
-from tests.support import RunningGateway, TestApi, mock
+from tests.support import Lines, RunningGateway, TestApi, error, mock, silent
 
 UNREADABLE = "Unable to parse statusCode. It should be an integer that is defined in the request template."
 
@@ -89,9 +87,9 @@ def test_a_template_without_such_a_status_is_an_internal_server_error_on_any_rou
     gateway: RunningGateway, prefix: str, template: str, two_way: bool
 ) -> None:
     api = answering(gateway, prefix + template, [response("$default", "x")], two_way=two_way)
-    with failures() as found:
+    with Lines() as found:
         assert error(reply(api)) == "Internal server error"
-    assert [each["error"] for each in found] == [UNREADABLE]
+    assert found.failure == UNREADABLE
 
 
 # Passthrough: T, requestTemplates has entries; M, one of them matches
@@ -202,14 +200,14 @@ def test_where_none_fits_it_is_an_internal_server_error_on_a_two_way_route_alone
     gateway: RunningGateway, prefix: str, keys: list[str]
 ) -> None:
     responses = [response(key, "no") for key in keys]
-    with failures() as found:
+    with Lines() as found:
         assert error(reply(answering(gateway, f'{prefix}{{"statusCode": 200}}', responses))) == "Internal server error"
-    assert "200" in found[0]["error"]
+    assert "200" in found.failure
     api = answering(gateway, f'{prefix}{{"statusCode": 200}}', responses, two_way=False)
-    with api.connect() as client, failures() as found:
+    with api.connect() as client, Lines() as found:
         client.send("{}")
         assert silent(client)
-    assert found == []
+    assert not found.of("failed")
 
 
 @pytest.mark.parametrize(
@@ -328,10 +326,10 @@ def test_the_pong_of_public_templates_works(gateway: RunningGateway) -> None:
 @both
 def test_a_one_way_mock_is_silent(gateway: RunningGateway, prefix: str, responses: list[dict[str, Any]]) -> None:
     api = answering(gateway, f'{prefix}{{"statusCode": 200}}', responses, two_way=False)
-    with api.connect() as client, failures() as found:
+    with api.connect() as client, Lines() as found:
         client.send("{}")
         assert silent(client)
-    assert found == []
+    assert not found.of("failed")
 
 
 # $connect

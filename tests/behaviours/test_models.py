@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.behaviours.functions import OBEDIENT
 from tests.behaviours.test_connect import refused
-from tests.behaviours.test_messages import error, silent
-from tests.support import Backend, RunningGateway, TestApi, eventually, mock, proxy
+from tests.support import Backend, Lines, RunningGateway, TestApi, error, eventually, mock, proxy, silent
 
 FRAME = re.compile(
     r'\{"message" : "Bad request body", "connectionId": "([A-Za-z0-9_-]{15}=)", "messageId": "([A-Za-z0-9_-]{15}=)"\}'
@@ -61,23 +58,6 @@ def bad(frame: str | bytes) -> str:
     return match[1]
 
 
-@contextmanager
-def failures() -> Iterator[list[dict[str, Any]]]:
-    """What the gateway's log says of messages that failed."""
-    found: list[dict[str, Any]] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append({"message": record.getMessage(), **getattr(record, "data", {})})
-
-    logger, handler = logging.getLogger("routekey.gateway"), Keep(logging.WARNING)
-    logger.addHandler(handler)
-    try:
-        yield found
-    finally:
-        logger.removeHandler(handler)
-
-
 @pytest.fixture(scope="module")
 def joining(gateway: RunningGateway) -> TestApi:
     return modelled(gateway, {"Join": JOIN})
@@ -116,12 +96,12 @@ def test_a_body_that_fits_reaches_the_integration(joining: TestApi, body: str) -
 def test_a_body_that_does_not_fit_is_told_to_the_client_and_explained_in_the_log(
     joining: TestApi, body: str, text: str
 ) -> None:
-    with joining.connect() as client, failures() as found:
+    with joining.connect() as client, Lines() as found:
         client.send(body)
         assert bad(client.recv(5)) == joining.connection_ids()[0]
         client.send('{"room":"a"}')
         assert client.recv(5) == "fits"
-    [failure] = found
+    [failure] = found.of("failed")
     assert failure["type"] == "BAD_REQUEST_BODY"
     assert failure["route"] == "$default"
     assert failure["error"] == f"model Join: {text}"
@@ -178,10 +158,10 @@ def test_the_model_is_selected_by_the_expression_or_it_is_that_of_the_default_ke
 
 def test_a_key_without_a_model_is_named_in_the_log(gateway: RunningGateway) -> None:
     route = {"ModelSelectionExpression": "${request.body.kind}", "RequestModels": {"t": "Text"}}
-    with modelled(gateway, {"Text": TEXT}, route).connect() as client, failures() as found:
+    with modelled(gateway, {"Text": TEXT}, route).connect() as client, Lines() as found:
         client.send('{"kind":"nobody"}')
         assert bad(client.recv(5))
-    assert "'nobody'" in found[0]["error"]
+    assert "'nobody'" in found.failure
 
 
 def test_a_model_without_a_schema_takes_any_json(gateway: RunningGateway) -> None:
@@ -332,13 +312,13 @@ def test_without_schema_validation_it_is_deployed_and_the_messages_it_would_chec
     gateway: RunningGateway, schema: Any
 ) -> None:
     api = modelled(gateway, {"Join": schema}, disabled=True)
-    with api.connect() as client, failures() as found:
+    with api.connect() as client, Lines() as found:
         client.send("{}")
         assert error(client.recv(5)) == "Internal server error"
         client.send('{"action":"other"}')
         assert client.recv(5) == "other"
-    assert "Join" in found[0]["error"]
-    assert found[0]["type"] == "API_CONFIGURATION_ERROR"
+    assert "Join" in found.failure
+    assert found.of("failed", type="API_CONFIGURATION_ERROR")
 
 
 @pytest.mark.parametrize("text", ["{no json", "[1]", '"text"', "[" * 10_000])

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.behaviours.test_connect import refused
-from tests.behaviours.test_messages import error
-from tests.support import Backend, ManualClock, RunningGateway, TestApi, eventually, mock, running
+from tests.support import Backend, ManualClock, RunningGateway, TestApi, error, eventually, mock, running
 
 ID = "[A-Za-z0-9_-]{15}="
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
-import socketserver
-import ssl
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from routekey.resources.ids import Ids
-from routekey.wire import tls
+from tests.backends import Authority
 from tests.behaviours.test_connect import refused
-from tests.behaviours.test_messages import error
-from tests.behaviours.test_models import failures
-from tests.support import Backend, ManualClock, RunningGateway, Seen, running
+from tests.support import Backend, Lines, ManualClock, RunningGateway, error, running
 
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/net/orders/50dc6c495c0c9188"
 HOST = "orders.internal"
@@ -42,12 +36,8 @@ class Numbered(Ids):
         return f"{self.made:0{length}d}"
 
 
-def answering(text: str) -> Backend:
-    return Backend(lambda seen: (200, {}, f"{text} got ".encode() + seen.body))
-
-
-def address(backend: Backend) -> str:
-    return backend.url.removeprefix("http://")
+def answering(text: str, path: str | None = None) -> Backend:
+    return Backend(lambda seen: (200, {}, f"{text} got ".encode() + seen.body), path=path)
 
 
 def v1_link(gateway: RunningGateway, name: str = "private") -> str:
@@ -86,7 +76,7 @@ def http(**members: Any) -> dict[str, Any]:
 def test_a_link_leads_to_the_address_that_it_is_mapped_to_and_the_host_is_that_of_the_uri(
     make: Any, name: str, kind: dict[str, Any]
 ) -> None:
-    with answering("private") as backend, running(map={name: address(backend)}, ids=Numbered()) as gateway:
+    with answering("private") as backend, running(map={name: backend.address}, ids=Numbered()) as gateway:
         link = make(gateway)
         with gateway.api({"$default": linked(link, **kind)}).connect() as client:
             client.send("hello")
@@ -98,7 +88,7 @@ def test_a_link_leads_to_the_address_that_it_is_mapped_to_and_the_host_is_that_o
 def test_a_link_serves_connect_too() -> None:
     with (
         Backend(lambda seen: (403, {}, b"not you")) as backend,
-        running(map={"private": address(backend)}) as gateway,
+        running(map={"private": backend.address}) as gateway,
     ):
         api = gateway.api({"$connect": linked(v1_link(gateway), two_way=False)})
         code, _, body = refused(api, "?who=me")
@@ -113,46 +103,12 @@ def test_a_link_serves_connect_too() -> None:
 def test_the_targets_of_a_link_get_the_same_number_of_messages() -> None:
     with ExitStack() as stack:
         backends = [stack.enter_context(answering(str(number))) for number in range(3)]
-        gateway = stack.enter_context(running(map={"private": ",".join(map(address, backends))}))
+        gateway = stack.enter_context(running(map={"private": ",".join(each.address for each in backends)}))
         client = stack.enter_context(gateway.api({"$default": linked(v1_link(gateway))}).connect())
         for _ in range(9):
             client.send("x")
         answers = Counter(client.recv(5) for _ in range(9))
     assert answers == {f"{number} got x": 3 for number in range(3)}
-
-
-class SocketBackend:
-    """An HTTP server on a Unix socket, which says which it is."""
-
-    def __init__(self, path: str) -> None:
-        self.seen: list[Seen] = []
-        backend = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                backend.seen.append(Seen(self.command, self.path, dict(self.headers.items()), body))
-                payload = b"socket got " + body
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Tests look at `seen` instead."""
-
-        self._server = socketserver.ThreadingUnixStreamServer(path, Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self) -> SocketBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -163,7 +119,7 @@ def socket_path() -> Iterator[str]:
 
 
 def test_a_target_may_be_a_unix_socket(socket_path: str) -> None:
-    with SocketBackend(socket_path) as backend, running(map={"private": f"unix:{socket_path}"}) as gateway:
+    with answering("socket", socket_path) as backend, running(map={"private": f"unix:{socket_path}"}) as gateway:
         with gateway.api({"$default": linked(v1_link(gateway))}).connect() as client:
             client.send("1")
             assert client.recv(5) == "socket got 1"
@@ -175,7 +131,7 @@ def test_a_target_may_be_a_unix_socket(socket_path: str) -> None:
 def test_a_dead_target_is_left_out_without_loss_and_tried_again_after_five_seconds(socket_path: str) -> None:
     with (
         answering("alive") as alive,
-        running(map={"private": f"unix:{socket_path},{address(alive)}"}, clock=ManualClock()) as gateway,
+        running(map={"private": f"unix:{socket_path},{alive.address}"}, clock=ManualClock()) as gateway,
         gateway.api({"$default": linked(v1_link(gateway))}).connect() as client,
     ):
 
@@ -185,7 +141,7 @@ def test_a_dead_target_is_left_out_without_loss_and_tried_again_after_five_secon
             return Counter(str(client.recv(5)) for _ in range(times))
 
         assert ask(6) == {"alive got x": 6}
-        with SocketBackend(socket_path):
+        with answering("socket", socket_path):
             gateway.advance(4.9)
             assert ask(4) == {"alive got x": 4}
             gateway.advance(0.2)
@@ -199,7 +155,7 @@ def test_where_every_target_is_dead_the_message_fails_and_the_next_one_tries_aga
     ):
         client.send("1")
         assert error(client.recv(5)) == "Internal server error"
-        with SocketBackend(socket_path):
+        with answering("socket", socket_path):
             client.send("2")
             assert client.recv(5) == "socket got 2"
 
@@ -211,7 +167,7 @@ def test_a_message_that_reached_one_target_is_sent_to_no_other(answer: bytes | N
     with (
         answering("other") as other,
         socket.create_server(("127.0.0.1", 0)) as server,
-        running(map={"private": f"127.0.0.1:{server.getsockname()[1]},{address(other)}"}) as gateway,
+        running(map={"private": f"127.0.0.1:{server.getsockname()[1]},{other.address}"}) as gateway,
         gateway.api({"$default": linked(v1_link(gateway), TimeoutInMillis=300)}).connect() as client,
     ):
         held = []
@@ -234,50 +190,14 @@ def test_a_message_that_reached_one_target_is_sent_to_no_other(answer: bytes | N
 # TLS
 
 
-class SecureBackend:
-    """An HTTPS server on loopback with a certificate for `name`; `asked` has the server names of TLS."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        authority = tls.ensure(folder, [name], datetime.datetime.now(datetime.UTC))
-        self.ca = str(authority.ca)
-        self.asked: list[str | None] = []
-        self.hosts: list[str] = []
-        backend = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                backend.hosts.append(self.headers["Host"])
-                self.send_response(200)
-                self.send_header("Content-Length", "6")
-                self.end_headers()
-                self.wfile.write(b"secure")
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Tests look at `hosts` instead."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that does not trust the certificate hangs up, which is what tests want."""
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(authority.certificate, authority.key)
-        context.sni_callback = lambda connection, asked, _: backend.asked.append(asked)
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self) -> SecureBackend:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+@contextmanager
+def secured(folder: Path, name: str) -> Iterator[tuple[Backend, Authority, list[str | None]]]:
+    """A backend with a certificate for `name`, who vouches for it, and whom clients asked for."""
+    authority, asked = Authority(folder, "trusted"), list[str | None]()
+    context = authority.server(name)
+    context.sni_callback = lambda connection, server_name, _: asked.append(server_name)
+    with Backend(lambda seen: (200, {}, b"secure"), context=context) as backend:
+        yield backend, authority, asked
 
 
 @pytest.mark.parametrize(
@@ -289,13 +209,13 @@ def test_tls_over_a_link_asks_for_and_verifies_the_right_name(
     tmp_path: Path, certificate: str, members: dict[str, Any], asked: str
 ) -> None:
     with (
-        SecureBackend(tmp_path, certificate) as backend,
-        running(map={"private": backend.address}, backend_ca=backend.ca) as gateway,
+        secured(tmp_path, certificate) as (backend, authority, names),
+        running(map={"private": backend.address}, backend_ca=str(authority.file)) as gateway,
         gateway.api({"$default": linked(v1_link(gateway), f"https://{HOST}/", **members)}).connect() as client,
     ):
         client.send("x")
         assert client.recv(5) == "secure"
-    assert (backend.asked, backend.hosts) == ([asked], [HOST])
+    assert (names, [seen.headers["Host"] for seen in backend.seen]) == ([asked], [HOST])
 
 
 @pytest.mark.parametrize(
@@ -311,15 +231,15 @@ def test_a_certificate_that_does_not_fit_gets_no_request(
     tmp_path: Path, certificate: str, trusted: bool, members: dict[str, Any]
 ) -> None:
     with (
-        SecureBackend(tmp_path, certificate) as backend,
-        running(map={"private": backend.address}, backend_ca=backend.ca if trusted else None) as gateway,
+        secured(tmp_path, certificate) as (backend, authority, _),
+        running(map={"private": backend.address}, backend_ca=str(authority.file) if trusted else None) as gateway,
         gateway.api({"$default": linked(v1_link(gateway), f"https://{HOST}/", **members)}).connect() as client,
-        failures() as found,
+        Lines() as found,
     ):
         client.send("x")
         assert error(client.recv(5)) == "Internal server error"
-    assert backend.hosts == []
-    assert "certificate verify failed" in found[0]["error"]
+    assert backend.seen == []
+    assert "certificate verify failed" in found.failure
 
 
 # Links named by stage variables
@@ -329,7 +249,7 @@ def test_a_stage_variable_may_name_the_link_and_acts_at_once() -> None:
     with (
         answering("one") as one,
         answering("two") as two,
-        running(map={"one": address(one), "two": address(two)}) as gateway,
+        running(map={"one": one.address, "two": two.address}) as gateway,
     ):
         links = v1_link(gateway, "one"), v2_link(gateway, "two")
         integration = linked("${stageVariables.vpcLinkId}")
@@ -353,10 +273,10 @@ def test_a_stage_variable_that_leads_nowhere_fails_each_message_and_the_log_says
     gateway: RunningGateway, variables: dict[str, str], says: str
 ) -> None:
     api = gateway.api({"$default": linked("${stageVariables.vpcLinkId}")}, variables=variables)
-    with api.connect() as client, failures() as found:
+    with api.connect() as client, Lines() as found:
         client.send("x")
         assert error(client.recv(5)) == "Internal server error"
-    assert says in found[0]["error"]
+    assert says in found.failure
 
 
 # What is refused
@@ -383,7 +303,7 @@ def test_a_link_that_is_not_mapped_cannot_be_deployed_and_the_error_says_what_to
 
 
 def test_a_link_without_an_address_keeps_what_is_deployed_serving() -> None:
-    with answering("private") as backend, running(map={"private": address(backend)}) as gateway:
+    with answering("private") as backend, running(map={"private": backend.address}) as gateway:
         api = gateway.api({"$default": linked(v1_link(gateway))})
         with api.connect() as client:
             gateway.client("apigatewayv2").update_integration(
@@ -447,7 +367,7 @@ def test_only_http_integrations_with_a_connection_id_may_use_a_link(
 )
 @pytest.mark.parametrize("kind", [{}, http()], ids=["HTTP_PROXY", "HTTP"])
 def test_a_dns_name_may_be_mapped_without_a_link(name: str, uri: str, host: str, kind: dict[str, Any]) -> None:
-    with answering("mapped") as backend, running(map={name: address(backend)}) as gateway:
+    with answering("mapped") as backend, running(map={name: backend.address}) as gateway:
         integration = linked("", uri, **kind)
         del integration["ConnectionType"], integration["ConnectionId"]
         api = gateway.api({"$default": integration}, variables={"host": "internal.example"})
@@ -459,8 +379,8 @@ def test_a_dns_name_may_be_mapped_without_a_link(name: str, uri: str, host: str,
 
 def test_a_mapped_port_leaves_the_other_ports_of_its_host_alone() -> None:
     with answering("direct") as direct, answering("mapped") as mapped:
-        port = address(direct).rpartition(":")[2]
-        with running(map={"127.0.0.1:1": address(mapped)}) as gateway:
+        port = direct.address.rpartition(":")[2]
+        with running(map={"127.0.0.1:1": mapped.address}) as gateway:
             integration = linked("", f"http://127.0.0.1:{port}/")
             del integration["ConnectionType"], integration["ConnectionId"]
             with gateway.api({"$default": integration}).connect() as client:

@@ -18,9 +18,8 @@ from routekey.clock import Clock
 
 log = logging.getLogger("routekey.aws")
 
-LOCAL = Keys(
-    "ROUTEKEYLOCAL0000000", "routekey-local", "routekey-local"
-)  # nobody's: good where signatures are not checked
+# Nobody's: good where signatures are not checked.
+LOCAL = Keys("ROUTEKEYLOCAL0000000", "routekey-local", "routekey-local")
 RENEW_SECONDS = 300.0  # before they expire, a role's credentials are asked for anew
 OWN_SECONDS = 60.0  # that the gateway's own are kept before the SDK's chain is asked again
 MAX_ROLES = 1000
@@ -47,6 +46,7 @@ class Credentials:
         self._looking: asyncio.Task[Keys] | None = None
         self._roles: dict[str, tuple[Keys, float]] = {}  # and when they are to be renewed
         self._asked: dict[str, asyncio.Task[Keys]] = {}
+        self._stood_in: set[str] = set()
 
     async def own(self, location: Location | None = None) -> Keys:
         """The gateway's own. With `--aws real` what the SDK finds; else those in the environment, or nobody's.
@@ -72,16 +72,30 @@ class Credentials:
         finally:
             self._looking = None
 
-    async def of_role(self, arn: str) -> Keys:
-        """Temporary credentials of the role. NoCredentials says why there are none."""
+    async def of_role(self, arn: str, location: Location) -> Keys:
+        """Temporary credentials of the role, to sign for `location`. NoCredentials says why there are none.
+
+        Where nothing says where STS is, the gateway's own stand in for them.
+        """
         known = self._roles.get(arn)
         if known is not None and known[1] > self._clock.time():
             return known[0]
         if not _ROLE.fullmatch(arn):
             raise NoCredentials(f"{arn:.200} is no role's ARN")
+        sts = services.find("sts", "AssumeRole")
+        if sts is None:
+            raise NoCredentials("botocore has no model of sts")
+        try:
+            where = self._endpoints.locate(sts, self._region, arn.split(":")[1])
+        except NoEndpoint:
+            if arn not in self._stood_in and len(self._stood_in) < MAX_ROLES:
+                self._stood_in.add(arn)
+                log.info("no STS: the gateway's own credentials stand in for a role", extra={"data": {"role": arn}})
+            return await self.own(location)
         task = self._asked.get(arn)
         if task is None:
-            task = self._asked[arn] = asyncio.get_running_loop().create_task(self._assume(arn))
+            work = self._assume(arn, where, sts.model.metadata.api_version)
+            task = self._asked[arn] = asyncio.get_running_loop().create_task(work)
             task.add_done_callback(lambda done: self._settle(arn, done))
         return await asyncio.shield(task)
 
@@ -90,23 +104,8 @@ class Credentials:
         if not task.cancelled():
             task.exception()  # whoever waits has it; nobody may wait any more
 
-    async def _assume(self, arn: str) -> Keys:
-        sts = services.find("sts", "AssumeRole")
-        if sts is None:
-            raise NoCredentials("botocore has no model of sts")
-        try:
-            location = self._endpoints.locate(sts, self._region, arn.split(":")[1])
-        except NoEndpoint:
-            log.info(
-                "there is no STS: the gateway's own credentials stand in for a role", extra={"data": {"role": arn}}
-            )
-            return self._keep(arn, await self.own(), self._clock.time() + OWN_SECONDS)
-        form = {
-            "Action": "AssumeRole",
-            "Version": sts.model.metadata.api_version,
-            "RoleArn": arn,
-            "RoleSessionName": "routekey",
-        }
+    async def _assume(self, arn: str, location: Location, version: str) -> Keys:
+        form = {"Action": "AssumeRole", "Version": version, "RoleArn": arn, "RoleSessionName": "routekey"}
         headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "text/xml")]
         answer = await self._client.send(
             location, "sts", await self.own(location), "POST", "/", headers, urlencode(form).encode()
@@ -121,12 +120,9 @@ class Credentials:
         except (KeyError, ValueError):
             why = f"{found.get('Code', answer.status)}: {found.get('Message', 'no credentials in the answer')}"
             raise NoCredentials(f"{arn} cannot be assumed: {why:.500}") from None
-        return self._keep(arn, keys, until - RENEW_SECONDS)
-
-    def _keep(self, arn: str, keys: Keys, until: float) -> Keys:
         if len(self._roles) >= MAX_ROLES:
             self._roles.clear()
-        self._roles[arn] = keys, until
+        self._roles[arn] = keys, until - RENEW_SECONDS
         return keys
 
 

@@ -7,7 +7,7 @@ import difflib
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import msgspec
@@ -179,7 +179,10 @@ class AwsService:
         location = self._endpoints.locate(service, uri.region, uri.partition, uri.subdomain, prefix)
         headers = self._headers(invocation, parameters, own)
         target = _target(_path(uri, parameters), query)
-        keys = await (self._credentials.of_role(self._role) if self._role else self._credentials.own(location))
+        if "host" in parameters.headers:  # whoever that is signed for, it is not who gets it
+            location = replace(location, stands_in=True)
+        credentials = self._credentials
+        keys = await (credentials.of_role(self._role, location) if self._role else credentials.own(location))
         response = await self._client.send(location, service.signing_name, keys, self._method, target, headers, body)
         if spoken is None or not invocation.reply_wanted:
             return response

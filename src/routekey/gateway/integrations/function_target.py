@@ -114,7 +114,8 @@ class FunctionTarget:
                 rest += f"{'&' if '?' in rest else '?'}Qualifier={quote(self._qualifier, safe='')}"
             target = f"{API}{quote(self._name, safe='')}/{rest}"
             return await self._client.send(location, "lambda", None, method, target, headers, body)
-        keys = await (self._credentials.of_role(self._role) if self._role else self._credentials.own(location))
+        credentials = self._credentials
+        keys = await (credentials.of_role(self._role, location) if self._role else credentials.own(location))
         return await self._client.send(location, "lambda", keys, method, target, headers, body)
 
     def _elsewhere(self, why: str) -> Location:
