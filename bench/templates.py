@@ -8,6 +8,7 @@ import json
 # response template tells what is known of the connection, in about as many bytes as an echo sends.
 MOCK_REQUEST = """#set($id = $input.path('$.id'))
 {"statusCode": #if($id > 0)200#{else}400#end}"""
+MOCK_TYPICAL = '{"type":"pong","to":"$context.connectionId"}'
 MOCK_RESPONSE = (
     '{"to":"$context.connectionId","route":"$context.routeKey"'
     '#if($context.stage == "bench"),"stage":"$context.stage"#end}'

@@ -19,6 +19,7 @@ from bench.rows import Options
 # The side of each finding, and the templates that it has.
 KINDS = {
     "routekey": "static request and response template",
+    "typical": "static request template, response template of $context",
     "dynamic": "request template of $input.path, #set and #if, response template of $context and #if",
 }
 
@@ -28,6 +29,7 @@ def run(options: Options) -> Iterator[Finding]:
     with ExitStack() as stack:
         gateway = stack.enter_context(Gateway())
         path = gateway.api({"echo": mock()})
+        typical = gateway.api({"echo": mock(templates.MOCK_TYPICAL)})
         dynamic = gateway.api({"echo": mock(templates.MOCK_RESPONSE, templates.MOCK_REQUEST)})
         answer = json.loads(gateway.answer(dynamic, MESSAGE))
         if not answer.get("to") or (answer.get("route"), answer.get("stage")) != ("echo", "bench"):
@@ -36,6 +38,7 @@ def run(options: Options) -> Iterator[Finding]:
         sides = {
             "bare": _side(echo, int(echo.line()), "/", seconds),
             "routekey": _side(gateway.process, gateway.port, path, seconds),
+            "typical": _side(gateway.process, gateway.port, typical, seconds),
             "dynamic": _side(gateway.process, gateway.port, dynamic, seconds),
         }
         node = _node_command()

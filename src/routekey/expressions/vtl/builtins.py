@@ -44,15 +44,15 @@ class Host(Undefinable):
         """A property of it; null where there is none."""
 
 
-def find(value: Any, name: str, count: int) -> Method | None:
-    """The method that a template calls, if its value has it."""
+def find(value: Any, key: tuple[str, int]) -> Method | None:
+    """The method that a template calls by name and argument count, if its value has it."""
     table = METHODS.get(type(value))
     if table is None:
         if not isinstance(value, Host):
             return None
         table = value.methods
-    method = table.get((name, count))
-    return method if method is not None else COMMON.get((name, count))
+    method = table.get(key)
+    return method if method is not None else COMMON.get(key)
 
 
 def member(value: Any, name: str) -> Any:

@@ -38,7 +38,8 @@ def read(text: str) -> Any:
     """The value of `text`. NotReadable when there is none."""
     text = text.replace(DELETE, "")
     try:
-        return wrap(_decode(text))
+        value = _decode(text)
+        return wrap(value) if "[" in text else value
     except (msgspec.DecodeError, RecursionError, ValueError):
         pass
     reader = _Reader(text)

@@ -146,12 +146,12 @@ def _step(step: Step) -> Callable[[Render, Any], Any]:
     if step.brackets:
         key = arguments[0]
         return lambda render, value: builtins.item(value, key(render))
-    count = len(arguments)
-    if count == 1:
+    called = name, len(arguments)
+    if len(arguments) == 1:
         only = arguments[0]
 
         def call_one(render: Render, value: Any) -> Any:
-            method = builtins.find(value, name, 1)
+            method = builtins.find(value, called)
             if method is None:
                 return None
             render.spend_on(value)
@@ -160,7 +160,7 @@ def _step(step: Step) -> Callable[[Render, Any], Any]:
         return call_one
 
     def call(render: Render, value: Any) -> Any:
-        method = builtins.find(value, name, count)
+        method = builtins.find(value, called)
         if method is None:
             return None
         render.spend_on(value)
