@@ -25,7 +25,13 @@ from routekey.gateway.integrations.base import FunctionRefused, IntegrationResul
 from routekey.gateway.integrations.failures import FAILURES, failure
 from routekey.gateway.integrations.function_target import FunctionTarget
 from routekey.gateway.integrations.request_body import RequestBody
-from routekey.gateway.integrations.request_parameters import DROPPED, REFUSED_BY_AWS, Parameters, RequestParameters
+from routekey.gateway.integrations.request_parameters import (
+    BODYLESS,
+    DROPPED,
+    REFUSED_BY_AWS,
+    Parameters,
+    RequestParameters,
+)
 from routekey.gateway.integrations.responses import Responses
 from routekey.gateway.invocation import MAX_SHOWN, Invocation
 from routekey.resources.integration import Integration, IntegrationResponse
@@ -115,6 +121,8 @@ class AwsService:
         if self._fault is not None or uri is None:
             raise GatewayError(ResponseType.API_CONFIGURATION_ERROR, self._fault or "")
         body = self._body.data(invocation)
+        if self._method in BODYLESS:
+            body = b""
         parameters = self._parameters.of(invocation) or Parameters()
         if invocation.traced:
             invocation.trace(

@@ -11,13 +11,12 @@ from routekey.gateway.integrations.address import Targets
 from routekey.gateway.integrations.answers import Answer, answer_of
 from routekey.gateway.integrations.failures import FAILURES, failure
 from routekey.gateway.integrations.http_uri import Endpoint
-from routekey.gateway.integrations.request_parameters import DROPPED, REFUSED, Parameters, RequestParameters
+from routekey.gateway.integrations.request_parameters import BODYLESS, DROPPED, REFUSED, Parameters, RequestParameters
 from routekey.gateway.invocation import MAX_SHOWN, Invocation
 from routekey.resources.integration import Integration
 from routekey.wire.http import Headers, HttpResponse, header_lines
 from routekey.wire.transport import HttpBackends, NotConnected, Origin, TransportError
 
-BODYLESS = ("GET", "HEAD", "OPTIONS")
 MAX_HEADS = 64  # kept; templates may set any header
 
 

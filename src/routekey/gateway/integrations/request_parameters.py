@@ -14,6 +14,8 @@ from routekey.gateway.invocation import Invocation
 from routekey.resources.base import Maybe
 from routekey.wire.http import Headers
 
+BODYLESS = ("GET", "HEAD", "OPTIONS")  # methods whose requests carry no body (spec 4.4)
+
 # Headers that a mapping may not set, and those that a request never carries (spec 4.4).
 REFUSED = frozenset(("content-length", "transfer-encoding", "x-amzn-trace-id", "x-amzn-apigateway-api-id"))
 REFUSED_BY_AWS = REFUSED | {"authorization", "connection", "expect", "proxy-authenticate", "te"}
