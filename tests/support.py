@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -124,14 +125,7 @@ class RunningGateway:
         """A boto3 client of `service` that talks to this gateway."""
         key = service + path
         if key not in self._clients:
-            self._clients[key] = boto3.client(
-                service,
-                endpoint_url=self.url + path,
-                region_name=self.settings.region,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=35),
-            )
+            self._clients[key] = client_of(service, self.url + path, self.settings.region)
         return self._clients[key]
 
     def api(self, routes: Mapping[str, Mapping[str, Any] | None], **options: Any) -> TestApi:
@@ -164,6 +158,18 @@ class RunningGateway:
             **{"Timeout": 10, **settings},
         )
         return str(made["FunctionArn"])
+
+
+def client_of(service: str, url: str, region: str = "us-east-1") -> Any:
+    """A boto3 client of `service` at `url`."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=35),
+    )
 
 
 def package(files: Mapping[str, str]) -> bytes:
@@ -289,6 +295,20 @@ def silent(client: ClientConnection) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+def meanwhile(client: ClientConnection, other: ClientConnection, message: str) -> tuple[str, float]:
+    """What answers a message, and the longest that another client's `ping` took until then."""
+    client.send(message)
+    longest, end = 0.0, time.monotonic() + 10
+    while True:
+        started = time.monotonic()
+        assert started < end, "there is no answer"
+        other.send('{"action":"ping"}')
+        assert other.recv(30) == "pong"
+        longest = max(longest, time.monotonic() - started)
+        with contextlib.suppress(TimeoutError):
+            return str(client.recv(0.01)), longest
 
 
 def eventually(check: Callable[[], T], seconds: float = 10.0) -> T:

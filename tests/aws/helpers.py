@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-import boto3
-from botocore.config import Config
 from websockets.sync.client import ClientConnection
 
-from tests.support import ROLE, RunningGateway, Seen
+from tests.support import ROLE, RunningGateway, Seen, client_of
 
 FORM = {"integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"}
 DEFAULT = {"IntegrationResponseKey": "$default"}
@@ -62,14 +60,7 @@ class Cloud:
     def client(self, service: str) -> Any:
         """A boto3 client that talks to moto itself."""
         if service not in self._clients:
-            self._clients[service] = boto3.client(
-                service,
-                endpoint_url=self.url,
-                region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(retries={"max_attempts": 1}, read_timeout=10),
-            )
+            self._clients[service] = client_of(service, self.url)
         return self._clients[service]
 
     def table(self) -> str:

@@ -77,6 +77,14 @@ def integration(kind: str, reference: str, **members: Any) -> dict[str, Any]:
     return aws(lambda_uri(reference), None, "$input.path('$.body')", **{"CredentialsArn": None, **members})
 
 
+@pytest.fixture(scope="module")
+def linked() -> Iterator[tuple[RunningGateway, Remote]]:
+    """A gateway with a function `orders`, and a VPC link of that name in --map."""
+    with Remote() as remote, running(map={"orders": remote.address}) as gateway:
+        gateway.function("orders", 'def handler(event, context):\n    return {"statusCode": 200, "body": "from here"}')
+        yield gateway, remote
+
+
 both = pytest.mark.parametrize("kind", ["AWS_PROXY", "AWS"])
 
 
@@ -306,3 +314,14 @@ def test_an_endpoint_variable_that_leads_back_here_makes_no_circle(
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", gateway.url)
     with gateway.api({"$default": integration(kind, "nowhere")}).connect() as client:
         assert error(ask(client, "call")) == "Internal server error"
+
+
+@both
+@pytest.mark.parametrize("reference", ["orders", f"{NEAR}orders", f"{FAR}orders", f"{NEAR}orders:$LATEST"])
+def test_a_link_that_is_named_like_a_function_does_not_lead_it_away(
+    linked: tuple[RunningGateway, Remote], kind: str, reference: str
+) -> None:
+    gateway, remote = linked
+    with gateway.api({"$default": integration(kind, reference)}).connect() as client:
+        assert ask(client, "call") == "from here"
+    assert remote.seen == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -23,7 +24,7 @@ from websockets.exceptions import InvalidStatus
 from routekey.aws import moto, services
 from routekey.aws.endpoints import REAL, Endpoints, NoEndpoint, aws_host
 from tests.aws.helpers import Cloud, ask, aws, name_of
-from tests.backends import RawBackend, closing
+from tests.backends import RawBackend, Serve, answering, closing, with_length
 from tests.support import Backend, Lines, RunningGateway, error, eventually, lambda_uri, running
 
 
@@ -199,6 +200,127 @@ def test_a_uri_that_a_stage_variable_may_mend_is_an_error_frame(
     with api.connect() as client:
         assert error(ask(client, "call")) == "Internal server error"
     assert "there is no AWS service nosuch" in lines.failure
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:notaport", "http://127.0.0.1:99999", "127.0.0.1:9324", "ftp://127.0.0.1", "http://", "http://[::1",
+     "http://me:secret@127.0.0.1:9324", "here"],
+)  # fmt: skip
+def test_an_endpoint_variable_that_is_no_url_is_an_error_frame_and_the_log_names_it(
+    gateway: RunningGateway, lines: Lines, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", url)
+    with gateway.api({"call": aws("sqs:action/SendMessage", "{}", CredentialsArn=None)}).connect() as client:
+        assert error(ask(client, "call")) == "Internal server error"
+    assert "AWS_ENDPOINT_URL_SQS=" in lines.failure
+    assert not [each for each in lines.records if each.exc_info]
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("stepfunctions:action/StartExecution", "there is no AWS service stepfunctions: states?"),
+        ("secretmanager:action/GetSecretValue", "there is no AWS service secretmanager: secretsmanager?"),
+        ("dynamdb:action/PutItem", "there is no AWS service dynamdb: dynamodb?"),
+        ("dynamodb:action/PutItems", "dynamodb has no action PutItems: PutItem?"),
+        ("states:action/startExecution", "states has no action startExecution: StartExecution?"),
+        ("sqs:action/Xyz", "sqs has no action Xyz"),
+        ("sqs:action/Xyz&MessageBody=x", "sqs has no action Xyz"),
+        ("my.sqs:action/Xyz", "sqs has no action Xyz"),
+    ],
+)
+def test_an_unknown_service_or_action_refuses_the_deployment_and_says_what_may_be_meant(
+    gateway: RunningGateway, target: str, says: str
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        gateway.api({"call": aws(target, "{}")})
+    assert refused.value.operation_name == "CreateDeployment"
+    message = refused.value.response["Error"]["Message"]
+    assert re.search(rf"Integration \w{{7}} of route call: .*{re.escape(says)}", message)
+    assert message.endswith("?") == says.endswith("?")
+
+
+@pytest.mark.parametrize("target", ["sqs:action/${stageVariables.what}", "${stageVariables.where}:action/SendMessage"])
+def test_where_a_stage_variable_says_it_the_message_fails(gateway: RunningGateway, lines: Lines, target: str) -> None:
+    api = gateway.api({"call": aws(target, "{}")}, variables={"what": "SendMessages", "where": "sq"})
+    with api.connect() as client:
+        assert error(ask(client, "call")) == "Internal server error"
+    assert lines.failure.endswith(": SendMessage?" if "what" in target else ": sqs?")
+
+
+# What the log says
+
+
+def test_an_error_of_a_service_is_logged_with_its_place(
+    gateway: RunningGateway, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Backend(lambda seen: (400, {}, b'{"__type": "TooMuch"}' + b" " * 1000)) as backend:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", backend.url)
+        integration = aws("ssm:action/GetParameter", "{}", "$input.path('$.__type')", CredentialsArn=None)
+        api = gateway.api({"call": integration})
+        with api.connect() as client:
+            assert ask(client, "call") == "TooMuch"
+            [connection_id] = api.connection_ids()
+    [data] = lines.of("a service answered with an error")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{15}=", data["request"])
+    assert {name: value for name, value in data.items() if name not in ("request", "said")} == {
+        "api": api.id,
+        "stage": api.stage,
+        "route": "call",
+        "integration": api.integrations["call"],
+        "connection": connection_id,
+        "service": "ssm GetParameter",
+        "status": 400,
+    }
+    assert data["said"].startswith('{"__type": "TooMuch"}')
+    assert len(data["said"]) == 500
+
+
+@pytest.mark.parametrize(
+    ("target", "template"),
+    [
+        ("dynamodb:action/PutItem", '{"TableName": "t", "Item": }'),
+        ("dynamodb:action/PutItem", "$input.path('$.text')"),
+        ("kinesis:action/PutRecord", '{"a": 1},'),
+        ("states:action/StartExecution", "{'a': 1}"),
+        ("ssm:action/GetParameter", "[" * 100_000),
+        ("sqs:action/SendMessage", '{"a": '),
+    ],
+)
+def test_a_template_that_makes_no_json_for_a_json_service_is_answered_as_the_service_would(
+    gateway: RunningGateway, lines: Lines, monkeypatch: pytest.MonkeyPatch, target: str, template: str
+) -> None:
+    with Backend(lambda seen: (200, {}, b"{}")) as backend:
+        for name in ("DYNAMODB", "KINESIS", "SFN", "SSM", "SQS"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name}", backend.url)
+        api = gateway.api({"call": aws(target, template, "$input.path('$.__type')", CredentialsArn=None)})
+        with api.connect() as client:
+            assert ask(client, "call", text="no JSON") == "com.amazon.coral.service#SerializationException"
+            [connection_id] = api.connection_ids()
+    assert backend.seen == []
+    [data] = lines.of("what the request template made is no JSON")
+    place = {"api": api.id, "route": "call", "integration": api.integrations["call"], "connection": connection_id}
+    assert place.items() <= data.items()
+    assert data["request"]
+    assert data["error"]
+    assert len(data["body"]) <= 500
+
+
+def test_an_integration_response_may_tell_it_apart(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Backend(lambda seen: (200, {}, b"{}")) as backend:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", backend.url)
+        response = {
+            "IntegrationResponseKey": "$default",
+            "TemplateSelectionExpression": "${integration.response.statuscode}",
+            "ResponseTemplates": {"400": "refused", "$default": "done"},
+        }
+        integration = aws("dynamodb:action/PutItem", "$input.path('$.text')", CredentialsArn=None, responses=[response])
+        with gateway.api({"call": integration}).connect() as client:
+            assert ask(client, "call", text="{") == "refused"
+            assert ask(client, "call", text="{}") == "done"
+            assert ask(client, "call", text="") == "done"
+    assert [seen.body for seen in backend.seen] == [b"{}", b""]
 
 
 # When the service misbehaves
@@ -377,3 +499,41 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == absent else find(name, *more))
     with pytest.raises(moto.NotInstalled, match=re.escape("pip install 'routekey[moto]'")):
         moto.require()
+
+
+def silence(client: socket.socket) -> None:
+    client.recv(65536)
+    client.recv(65536)
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        pytest.param(answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), id="no moto"),
+        pytest.param(answering(b"220 mail.example ready\r\n"), id="no HTTP"),
+        pytest.param(closing(b""), id="closes"),
+        pytest.param(silence, id="says nothing"),
+        pytest.param(answering(with_length(b"<html>")), id="any page"),
+    ],
+)
+def test_a_server_that_took_the_port_meanwhile_is_not_taken_for_moto(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
+    late = tmp_path / "python"
+    late.write_text("#!/bin/sh\nsleep 0.2\necho Address already in use >&2\nexit 1\n")
+    late.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(late))
+
+    async def start(port: int) -> str:
+        monkeypatch.setattr(moto, "_free_port", lambda: port)
+        pids: set[int] = set()
+        made = moto.Moto("000000000000", "us-east-1", pids.add, pids.discard)
+        try:
+            async with asyncio.timeout(3):
+                return await made.start()
+        finally:
+            await made.stop()
+            assert pids == set()
+
+    with RawBackend(serve) as other, pytest.raises(moto.MotoFailed, match="already in use"):
+        asyncio.run(start(int(other.url.rpartition(":")[2])))

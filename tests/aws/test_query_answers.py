@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from routekey.aws import services
 from routekey.aws.query import action_of, as_json
+from routekey.aws.xml import MAX_XML
 from routekey.wire.http import HttpResponse
+from tests.aws.helpers import aws
+from tests.support import Backend, RunningGateway, meanwhile, mock
 
 REQUEST = "27daac76-34dd-47df-bd01-1f6e873584a0"
 
@@ -294,3 +298,51 @@ def test_entities_that_multiply_are_not_expanded() -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
     body = f'<!DOCTYPE x [<!ENTITY e0 "0123456789">{entities}]><PublishResponse>&e9;</PublishResponse>'
     assert turned("sns", "Publish", body).body == body.encode()
+
+
+# Answers that are not what they should be
+
+
+def answers_as(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, xml: bytes, target: str, variable: str, template: str
+) -> tuple[str, float]:
+    """What the client gets of an answer, and how long another client waited meanwhile at most."""
+    with Backend(lambda seen: (200, {"Content-Type": "text/xml"}, xml)) as backend:
+        monkeypatch.setenv(variable, backend.url)
+        integration = aws(target, "", template, CredentialsArn=None)
+        api = gateway.api({"call": integration, "ping": mock("pong", two_way=True)})
+        with api.connect() as client, api.connect() as other:
+            return meanwhile(client, other, '{"action":"call"}')
+
+
+def test_an_answer_of_many_children_holds_nobody_up(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    junk = b"<a/>" * 500_000
+    xml = b"<R><CreateDBInstanceResult><DBInstance>%b<Engine>mine</Engine></DBInstance></CreateDBInstanceResult></R>"
+    started = time.monotonic()
+    template = "$input.path('$.R.CreateDBInstanceResult.DBInstance.Engine')"
+    frame, longest = answers_as(
+        gateway, monkeypatch, xml % junk, "rds:action/CreateDBInstance", "AWS_ENDPOINT_URL_RDS", template
+    )
+    assert frame == "mine"
+    assert longest < 1
+    assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize("size", [MAX_XML, MAX_XML + 1])
+def test_an_answer_beyond_the_bound_is_left_as_it_is(size: int) -> None:
+    begin, end = "<PublishResponse><PublishResult/><!--", "--></PublishResponse>"
+    xml = begin + "x" * (size - len(begin) - len(end)) + end
+    answer = turned("sns", "Publish", xml)
+    assert (answer.body == xml.encode()) == (size > MAX_XML)
+    assert (("Content-Type", "text/xml") in answer.headers) == (size > MAX_XML)
+
+
+@pytest.mark.parametrize("encoding", ["foo", "utf-7", "utf-16", "big5", "idna"])
+def test_an_answer_in_an_encoding_that_cannot_be_read_is_left_as_it_is(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    xml = f'<?xml version="1.0" encoding="{encoding}"?><PublishResponse/>'
+    frame, _ = answers_as(
+        gateway, monkeypatch, xml.encode(), "sns:action/Publish", "AWS_ENDPOINT_URL_SNS", "[$input.body]"
+    )
+    assert frame == f"[{xml}]"

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.aws.helpers import DEFAULT, FORM, Cloud, ask, aws, name_of, signature
-from tests.support import Backend, RunningGateway, eventually
+from tests.support import Backend, RunningGateway, error, eventually
 
 # DynamoDB
 
@@ -287,6 +287,20 @@ def test_s3_stores_and_gives_objects(cloud: Cloud, address: str) -> None:
     stored = s3.get_object(Bucket=bucket, Key="room 1/é.txt")
     assert stored["Body"].read().decode() == "hé"
     assert stored["ContentType"] == "text/plain"
+
+
+def test_a_key_does_not_lead_out_of_its_bucket(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Backend(lambda seen: (200, {}, b"stored")) as backend:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", backend.url)
+        parameters = {"integration.request.path.key": "route.request.body.key"}
+        integration = aws(
+            "s3:path/bucket/{key}", "", IntegrationMethod="PUT", CredentialsArn=None, RequestParameters=parameters
+        )
+        with gateway.api({"put": integration}).connect() as client:
+            for key in ("../x", "..", "a/../../x", "."):
+                assert error(ask(client, "put", key=key)) == "Internal server error"
+            assert ask(client, "put", key="a/..b") == "stored"
+    assert [seen.target for seen in backend.seen] == ["/bucket/a/..b"]
 
 
 def test_binary_objects_go_to_and_come_from_s3_as_base64(cloud: Cloud) -> None:

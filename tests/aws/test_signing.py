@@ -12,8 +12,21 @@ from typing import Any
 import boto3
 import pytest
 
+from routekey.aws.xml import MAX_XML
 from tests.aws.helpers import FORM, ask, assume_role_answer, aws, signature
-from tests.support import Backend, Lines, ManualClock, RunningGateway, Seen, TestApi, error, eventually, mock, running
+from tests.support import (
+    Backend,
+    Lines,
+    ManualClock,
+    RunningGateway,
+    Seen,
+    TestApi,
+    error,
+    eventually,
+    mock,
+    proxy,
+    running,
+)
 
 ROLE = "arn:aws:iam::000000000000:role/writer"
 LOCAL = "ROUTEKEYLOCAL0000000"
@@ -299,6 +312,74 @@ def test_without_a_role_the_gateways_own_keys_sign(
     assert header(temporary, "X-Amz-Security-Token") == "own-token"
 
 
+USERS = {"AWS_ACCESS_KEY_ID": "AKIDOWN", "AWS_SECRET_ACCESS_KEY": "own-secret"}
+AWAY: list[Any] = [  # requests that call themselves AWS's own, or anybody's, and go elsewhere
+    pytest.param("my.bucket.s3:path/key", {}, "my.bucket.s3.us-east-1.amazonaws.com", id="sub-domain"),
+    pytest.param("states:action/StartSyncExecution", {}, "sync-states.us-east-1.amazonaws.com", id="prefix"),
+    pytest.param(
+        "sqs:action/SendMessage",
+        {"RequestParameters": {"integration.request.header.Host": "'sqs.us-east-1.amazonaws.com'"}},
+        "sqs.us-east-1.amazonaws.com",
+        id="mapped host",
+    ),
+    pytest.param(
+        "sqs:action/SendMessage",
+        {"RequestTemplates": {"$default": "#set($context.requestOverride.header.host = 'sqs.amazonaws.com'){}"}},
+        "sqs.amazonaws.com",
+        id="overridden host",
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "members", "host"), AWAY)
+def test_the_users_keys_sign_nothing_for_a_host_that_does_not_get_it(
+    make: Callable[..., TestApi],
+    server: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    members: dict[str, Any],
+    host: str,
+) -> None:
+    for name, value in USERS.items():
+        monkeypatch.setenv(name, value)
+    call(make(target, **members))
+    call(make("sqs:action/SendMessage"))
+    away, own = server.seen
+    assert away.headers["Host"] == host
+    assert signature(away, LOCAL_SECRET).access_key == LOCAL
+    assert own.headers["Host"] == server.address
+    assert signature(own, "own-secret").access_key == "AKIDOWN"
+
+
+@pytest.mark.parametrize(("target", "members", "host"), AWAY)
+def test_neither_do_they_in_place_of_a_role(
+    gateway: RunningGateway,
+    server: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: Lines,
+    target: str,
+    members: dict[str, Any],
+    host: str,
+) -> None:
+    for name, value in USERS.items():
+        monkeypatch.setenv(name, value)
+    for service in ("S3", "SFN", "SQS"):  # and nothing says where STS is
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", server.url)
+    role = f"{ROLE}/{target.partition(':')[0]}/{host}"
+    api = gateway.api({
+        "own": aws("sqs:action/SendMessage", "{}", CredentialsArn=role),
+        "away": aws(target, **{"template": "{}", "CredentialsArn": role, **members}),
+    })  # fmt: skip
+    with api.connect() as client:
+        for action in ("own", "away", "own", "away"):
+            assert ask(client, action) == "{}"
+    assert [seen.headers["Host"] for seen in server.seen] == [server.address, host] * 2
+    assert [signature(seen, "own-secret").access_key for seen in server.seen[::2]] == ["AKIDOWN"] * 2
+    assert [signature(seen, LOCAL_SECRET).access_key for seen in server.seen[1::2]] == [LOCAL] * 2
+    said = "no STS: the gateway's own credentials stand in for a role"
+    assert lines.of(said, role=role) == [{"role": role}]
+
+
 def test_a_role_is_assumed_once_and_signs(
     make: Callable[..., TestApi], server: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +448,9 @@ def test_a_roles_keys_are_renewed_before_they_expire() -> None:
         ),
         (500, b"oops", "STS answered 500"),
         (200, b"<AssumeRoleResponse/>", "no credentials"),
+        (200, b'<?xml version="1.0" encoding="foo"?><AssumeRoleResponse/>', "STS answered 200, and no XML"),
+        (200, b'<?xml version="1.0" encoding="utf-7"?><AssumeRoleResponse/>', "STS answered 200, and no XML"),
+        (200, b"<a>" + b" " * MAX_XML + b"</a>", "STS answered 200, and no XML"),
     ],
 )
 def test_a_role_that_cannot_be_assumed_is_an_internal_server_error_and_asked_for_again(
@@ -388,6 +472,18 @@ def test_the_callers_own_credentials_are_an_internal_server_error(
 ) -> None:
     assert error(call(make(target, CredentialsArn="arn:aws:iam::*:user/*"))) == "Internal server error"
     assert "caller" in lines.failure
+    assert server.seen == []
+
+
+def test_so_they_are_for_a_proxy_of_a_function(shared: tuple[RunningGateway, Aws], server: Aws, lines: Lines) -> None:
+    source = 'def handler(event, context):\n    return {"statusCode": 200, "body": "called"}'
+    callers = {"CredentialsArn": "arn:aws:iam::*:user/*", "two_way": True}
+    functions = {"here": shared[0].function("callers-own", source), "elsewhere": "nobody-here"}
+    api = shared[0].api({name: proxy(function, **callers) for name, function in functions.items()})
+    with api.connect() as client:
+        for name in functions:
+            assert error(ask(client, name)) == "Internal server error"
+    assert ["caller's credentials" in each["error"] for each in lines.of("failed")] == [True, True]
     assert server.seen == []
 
 

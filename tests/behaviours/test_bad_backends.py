@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import resource
 import socket
@@ -14,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from routekey.resources.access import ClientCertificate
+from routekey.wire import tls
 from tests.backends import (
     HEAD,
     MEGABYTE,
@@ -24,10 +28,11 @@ from tests.backends import (
     closing,
     flooding,
     resetting,
+    with_length,
 )
 from tests.behaviours.test_connect import FRAME as REFUSAL
 from tests.behaviours.test_connect import refused
-from tests.support import Lines, RunningGateway, error, http, mock, running
+from tests.support import Lines, RunningGateway, error, http, meanwhile, mock, running
 
 MAX_ANSWER = 10 * MEGABYTE  # of one backend's answer
 
@@ -53,6 +58,11 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 kinds = pytest.mark.parametrize(
     ("kind", "two_way"), [("HTTP", False), ("HTTP_PROXY", True)], ids=["HTTP one-way", "HTTP_PROXY two-way"]
 )
+
+
+def packed(body: bytes) -> bytes:
+    """An answer that says it is gzip."""
+    return with_length(body, b"Content-Encoding: gzip\r\n")
 
 
 @kinds
@@ -82,6 +92,16 @@ kinds = pytest.mark.parametrize(
             answering(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfour"),
             "does not unpack",
             id="no gzip",
+        ),
+        pytest.param(
+            answering(packed(gzip.compress(b"one") + gzip.compress(b"two")[:-4])),
+            "does not unpack",
+            id="gzip whose second member is cut short",
+        ),
+        pytest.param(
+            answering(packed(gzip.compress(b"one") + b"\x1f\x8b\x08")),
+            "does not unpack",
+            id="gzip whose second member is cut short in its head",
         ),
     ],
 )
@@ -177,6 +197,34 @@ def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused(
         integration = http(backend.url, kind, two_way=two_way)
         fails_and_lives_on(gateway, lines, integration, "Internal server error", "unpacks to more than")
         assert peak_memory() - before < 200 * MEGABYTE
+
+
+def empty_blocks(size: int) -> bytes:
+    """One member of gzip, of so many bytes, that unpacks to nothing."""
+    head = gzip.compress(b"")[:10]
+    return head + b"\x00\x00\x00\xff\xff" * (size // 5) + b"\x01\x00\x00\xff\xff" + bytes(8)
+
+
+@pytest.mark.parametrize("kind", ["HTTP", "HTTP_PROXY"])
+@pytest.mark.parametrize(
+    ("body", "frame"),
+    [
+        pytest.param(gzip.compress(b"") * 200_000, "Internal server error", id="200,000 empty members"),
+        pytest.param(gzip.compress(b"") * 200_000 + b"x", "Internal server error", id="and more"),
+        pytest.param(empty_blocks(4 * MEGABYTE) + gzip.compress(b"unpacked"), "unpacked", id="one member of 4 MB"),
+    ],
+)
+def test_an_answer_that_is_long_packed_holds_nobody_up(
+    gateway: RunningGateway, kind: str, body: bytes, frame: str
+) -> None:
+    with RawBackend(answering(packed(body))) as backend:
+        api = gateway.api({"big": http(backend.url, kind, two_way=True), "ping": mock("pong", two_way=True)})
+        with api.connect() as client, api.connect() as other:
+            started = time.monotonic()
+            answer, longest = meanwhile(client, other, '{"action":"big"}')
+            assert time.monotonic() - started < 5
+    assert longest < 1
+    assert (error(answer) if answer.startswith("{") else answer) == frame
 
 
 @kinds
@@ -352,6 +400,37 @@ def test_the_client_certificate_of_the_stage_is_shown_to_a_backend_that_demands_
             client.send("x")
             assert client.recv(5) == "secret"
         assert shown == [ssl.PEM_cert_to_DER_cert(made["pemEncodedCertificate"])]
+
+
+def test_integrations_that_show_the_same_client_certificate_share_their_tls(
+    trusting: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    make = tls.client_context
+
+    def counting(*arguments: Any) -> ssl.SSLContext:
+        made.append(arguments)
+        return make(*arguments)
+
+    monkeypatch.setattr(tls, "client_context", counting)
+    certificate = trusting.client("apigateway").generate_client_certificate()["clientCertificateId"]
+    v2 = trusting.client("apigatewayv2")
+    for _ in range(2):
+        api = trusting.api({key: http("https://127.0.0.1:1/", two_way=True) for key in ("one", "two")})
+        v2.update_stage(ApiId=api.id, StageName=api.stage, ClientCertificateId=certificate)
+        with api.connect() as client:
+            for action in ("one", "two"):
+                client.send(json.dumps({"action": action}))
+                assert error(client.recv(5)) == "Internal server error"
+    assert len(made) == 1
+
+
+def test_the_key_of_a_client_certificate_is_not_shown(trusting: RunningGateway) -> None:
+    made = trusting.client("apigateway").generate_client_certificate()["clientCertificateId"]
+    certificate = trusting.run(trusting.gateway.repository.find(ClientCertificate, made))
+    assert certificate is not None
+    assert "PRIVATE KEY" in certificate.private_key
+    assert "PRIVATE KEY" not in f"{certificate} {certificate!r} {[certificate]}"
 
 
 def test_another_client_certificate_is_not_taken(trusting: RunningGateway, lines: Lines, authority: Authority) -> None:

@@ -16,7 +16,7 @@ import regex
 from tests.backends import RawBackend, read_request
 from tests.behaviours.test_connect import FRAME as REFUSAL
 from tests.behaviours.test_connect import refused
-from tests.support import Backend, RunningGateway, Seen, TestApi, error, eventually, http, mock
+from tests.support import Backend, Lines, RunningGateway, Seen, TestApi, error, eventually, http, mock
 
 kinds = pytest.mark.parametrize("kind", ["HTTP", "HTTP_PROXY"])
 
@@ -190,6 +190,8 @@ HANDSHAKE = [
     ("TE", "trailers"),
     ("Trailer", "X-Last"),
     ("Via", "1.1 proxy"),
+    ("X-Amzn-Apigateway-Api-Id", "forged"),
+    ("X-User", "forged"),
 ]
 
 
@@ -222,7 +224,7 @@ def test_an_http_proxy_backend_gets_the_handshake_but_for_what_is_between_two_ho
     assert ("Referer", "http://example.com/") in headers
     assert ("Sec-WebSocket-Version", "13") in headers
     assert ("x-amzn-apigateway-api-id", api.id) in headers
-    assert names.count("host") == names.count("x-amzn-trace-id") == 1
+    assert names.count("host") == names.count("x-amzn-trace-id") == names.count("x-amzn-apigateway-api-id") == 1
     gone = "content-encoding connection upgrade keep-alive proxy-authorization te trailer via transfer-encoding"
     assert not set(names) & set(gone.split())
 
@@ -237,6 +239,24 @@ def test_a_mapping_replaces_a_header_of_the_handshake(gateway: RunningGateway) -
     assert line == "POST /in?fixed=1&a=1&a=2&b=%20c&more=%20c HTTP/1.1"
     got = [pair for pair in headers if pair[0].lower() in ("sec-websocket-version", "x-twice")]
     assert sorted(got) == [("X-Twice", "once"), ("sec-websocket-version", "0")]
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        ("route.request.querystring.a", ["2"]),
+        ("route.request.querystring.missing", []),
+        ("context.authorizer.principalId", []),
+        ("stageVariables.missing", []),
+    ],
+)
+@pytest.mark.parametrize("name", ["X-User", "x-user"])
+def test_a_client_cannot_send_a_header_that_is_mapped(
+    gateway: RunningGateway, name: str, source: str, values: list[str]
+) -> None:
+    parameters = {f"integration.request.header.{name}": source}
+    _, _, headers = handshake_at(gateway, "HTTP_PROXY", RequestParameters=parameters)
+    assert [value for each, value in headers if each.lower() == "x-user"] == values
 
 
 def test_an_http_backend_gets_nothing_of_the_handshake_that_is_not_mapped(gateway: RunningGateway) -> None:
@@ -279,23 +299,25 @@ def test_a_stage_variable_may_be_the_whole_uri(gateway: RunningGateway, mirror: 
 
 @kinds
 @pytest.mark.parametrize(
-    "uri",
+    ("uri", "why"),
     [
-        "http://${stageVariables.nope}/",
-        "http://${stageVariables.nope}:80/",
-        "${stageVariables.nope}",
-        "${stageVariables.scheme}://127.0.0.1/",
-        "http://127.0.0.1:${stageVariables.port}/",
+        ("http://${stageVariables.nope}/", "(stage variable nope is not set)"),
+        ("http://${stageVariables.nope}:80/", "(stage variable nope is not set)"),
+        ("${stageVariables.nope}", "(stage variable nope is not set)"),
+        ("${stageVariables.b}${stageVariables.a}", "(stage variable a, b is not set)"),
+        ("${stageVariables.scheme}://127.0.0.1/", "ftp://127.0.0.1/ is no http:// or https:// URI"),
+        ("http://127.0.0.1:${stageVariables.port}/", "http://127.0.0.1:none/"),
     ],
 )
-def test_a_uri_that_stage_variables_leave_unusable_is_an_internal_server_error(
-    gateway: RunningGateway, kind: str, uri: str
+def test_a_uri_that_stage_variables_leave_unusable_is_an_internal_server_error_that_names_them(
+    gateway: RunningGateway, lines: Lines, kind: str, uri: str, why: str
 ) -> None:
     variables = {"scheme": "ftp", "port": "none"}
     api = gateway.api({"$connect": None, "$default": two_way(uri, kind)}, variables=variables)
     with api.connect() as client:
         client.send("x")
         assert error(client.recv(5)) == "Internal server error"
+    assert why in lines.failed(api)["error"]
 
 
 # Request parameters
@@ -384,6 +406,16 @@ def test_context_values_of_a_message_are_those_of_this_message(gateway: RunningG
     assert found[0]["context.connectedAt"] == found[1]["context.connectedAt"]
 
 
+@pytest.mark.parametrize(("depth", "found"), [(150, True), (250, False), (900, False)])
+def test_a_mapped_value_may_be_nested_but_not_without_bound(
+    gateway: RunningGateway, mirror: Backend, depth: int, found: bool
+) -> None:
+    nested = "[" * depth + "]" * depth
+    parameters = mapped("header", ["route.request.body.x"])
+    api = gateway.api({"$default": two_way(mirror.url, RequestParameters=parameters)})
+    assert ask(api, f'{{"x":{nested}}}').headers.get("p0") == (nested if found else None)
+
+
 @pytest.mark.parametrize("message", ["not JSON", ""])
 def test_a_message_that_is_not_json_has_a_body_but_no_members(
     gateway: RunningGateway, mirror: Backend, message: str
@@ -460,6 +492,39 @@ def test_literals_go_into_path_and_query_verbatim_and_all_else_is_encoded(
     assert query.split("&") == [
         "first=1", "literal=a%20b", "more=1+2", f"body={body}", f"variable={variable}", "key=%24default"
     ]  # fmt: skip
+
+
+@kinds
+@pytest.mark.parametrize("where", ["..", ".", "../x", "a/../b", "a/.."])
+def test_a_path_variable_does_not_lead_out_of_its_place(
+    gateway: RunningGateway, mirror: Backend, lines: Lines, kind: str, where: str
+) -> None:
+    parameters = {"integration.request.path.room": "route.request.body.room"}
+    api = gateway.api({"$default": two_way(mirror.url + "/in/{room}/end", kind, RequestParameters=parameters)})
+    with api.connect() as client:
+        client.send(json.dumps({"room": where}))
+        assert error(client.recv(5)) == "Internal server error"
+    assert f"path variable room is '{where}'" in lines.failed(api)["error"]
+    assert not mirror.seen
+
+
+def test_neither_does_one_that_a_template_sets(gateway: RunningGateway, mirror: Backend, lines: Lines) -> None:
+    templates = {"$default": "#set($context.requestOverride.path.room = $input.path('$.room'))x"}
+    api = gateway.api({"$default": two_way(mirror.url + "/in/{room}", RequestTemplates=templates)})
+    with api.connect() as client:
+        client.send('{"room":"../admin"}')
+        assert error(client.recv(5)) == "Internal server error"
+    assert "path variable room" in lines.failed(api)["error"]
+    assert not mirror.seen
+
+
+@pytest.mark.parametrize(("where", "target"), [("'../x'", "/in/../x"), ("route.request.body.room", "/in/..a...")])
+def test_other_dots_in_a_path_are_the_authors_or_harmless(
+    gateway: RunningGateway, mirror: Backend, where: str, target: str
+) -> None:
+    parameters = {"integration.request.path.room": where}
+    api = gateway.api({"$default": two_way(mirror.url + "/in/{room}", RequestParameters=parameters)})
+    assert ask(api, '{"room":"..a..."}').target == target
 
 
 def test_a_path_whose_pattern_takes_long_on_many_elements_holds_nobody_up(

@@ -439,6 +439,14 @@ def in_chunks(body: bytes, more: bytes = b"", trailers: bytes = b"") -> bytes:
             with_length(gzip.compress(PLAIN[:1000]) + gzip.compress(PLAIN[1000:]), b"Content-Encoding: gzip\r\n"),
             id="gzip of two members",
         ),
+        *(
+            pytest.param(with_length(gzip.compress(PLAIN) + padding, b"Content-Encoding: gzip\r\n"), id=f"padding {at}")
+            for at, padding in enumerate([b"\0" * 512, b"\0" * 200_000, b"\r\n", b"not gzip"])
+        ),
+        pytest.param(
+            with_length(gzip.compress(PLAIN) + b"\0", b"Content-Encoding: gzip\r\n"),
+            id="one byte of padding",
+        ),
         pytest.param(
             in_chunks(PLAIN, trailers=b"Content-Encoding: gzip\r\n"),
             id="a trailer that looks like a header",

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.sync.client import ClientConnection
 
 from tests.backends import RawBackend, closing
 from tests.behaviours.functions import OBEDIENT
-from tests.support import FRAME, Backend, RunningGateway, TestApi, error, mock, proxy, running, silent
+from tests.support import FRAME, Backend, Lines, RunningGateway, TestApi, error, mock, proxy, running, silent
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,12 @@ def router(gateway: RunningGateway) -> TestApi:
         ('{"action":"join","n":NaN}', "$default"),
         ("{'action':'join'}", "$default"),
         ("[" * 100_000, "$default"),
+        (f'{{"action":"join","x":{"[" * 150 + "]" * 150}}}', "join"),
+        (f'{{"action":"join","x":{"[" * 300 + "]" * 300}}}', "$default"),
+        ('{"action":"join","x":' + '{"x":' * 300 + "1" + "}" * 301, "$default"),
+        (f'{{"action":"join","x":[{"[]," * 300}[]]}}', "join"),
+        (f'{{"action":{"[" * 150 + "]" * 150}}}', "$default"),
+        (f'{{"action":{"[" * 900 + "]" * 900}}}', "$default"),
     ],
 )
 def test_a_message_takes_the_route_that_the_expression_selects(router: TestApi, message: str, route: str) -> None:
@@ -468,3 +475,14 @@ def test_mapped_text_goes_out_as_utf_8(gateway: RunningGateway, echo: Backend) -
         client.send('{"who": "é"}')
         client.recv(5)
     assert echo.seen[0].headers["who"].encode("latin-1").decode() == "é"
+
+
+@pytest.mark.parametrize("depth", [150, 300, 900])
+def test_deeply_nested_values_select_routes_as_texts_or_not_at_all(
+    gateway: RunningGateway, lines: Lines, depth: int
+) -> None:
+    key = "[" * depth + "]" * depth
+    with gateway.api({key[:128]: mock("cut", two_way=True)}).connect() as client:
+        client.send(f'{{"action":{key}}}')
+        assert error(client.recv(5)) == "Forbidden"
+    assert not [each for each in lines.records if each.exc_info]

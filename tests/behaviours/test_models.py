@@ -385,3 +385,22 @@ def test_a_body_that_a_pattern_gives_up_on_is_a_bad_body(gateway: RunningGateway
     with modelled(gateway, {"Join": schema}).connect() as client:
         client.send(json.dumps({"room": "a" * 5000 + "b"}))
         assert bad(client.recv(5))
+
+
+def test_models_are_compiled_once_for_a_deployment_whatever_becomes_of_its_stage(gateway: RunningGateway) -> None:
+    api = modelled(gateway, {"Join": JOIN}, deployed=True)
+
+    def checks() -> Any:
+        handle = gateway.run(gateway.gateway.catalog.find(api.id, api.stage))
+        assert handle is not None
+        assert handle.current is not None
+        return handle.current.checks
+
+    with api.connect() as client:
+        before = checks()
+        gateway.client("apigatewayv2").update_stage(ApiId=api.id, StageName=api.stage, StageVariables={"a": "b"})
+        assert eventually(checks) is before
+        client.send("{}")
+        assert bad(client.recv(5))
+        api.deploy()
+        assert checks() is not before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -185,6 +186,59 @@ def test_a_message_that_reached_one_target_is_sent_to_no_other(answer: bytes | N
         assert other.seen == []
         client.send("next")
         assert client.recv(5) == "other got next"
+
+
+@contextmanager
+def swallowing() -> Iterator[str]:
+    """The address of a server that answers no attempt to connect: its backlog is full."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_target_that_swallows_packets_is_left_out_and_costs_no_message(others: int) -> None:
+    with (
+        answering("alive") as alive,
+        swallowing() as dead,
+        running(map={"private": ",".join([dead] + [alive.address] * others)}) as gateway,
+        gateway.api({"$default": linked(v1_link(gateway), TimeoutInMillis=1000)}).connect() as client,
+    ):
+        client.send("first")
+        assert client.recv(5) == "alive got first"
+        started = time.monotonic()
+        for number in range(6):
+            client.send(str(number))
+            assert client.recv(5) == f"alive got {number}"
+        assert time.monotonic() - started < 0.3
+
+
+def test_where_every_target_swallows_packets_the_message_times_out() -> None:
+    with (
+        swallowing() as one,
+        swallowing() as two,
+        running(map={"private": f"{one},{two}"}) as gateway,
+        gateway.api({"$default": linked(v1_link(gateway), TimeoutInMillis=300)}).connect() as client,
+    ):
+        started = time.monotonic()
+        client.send("x")
+        assert error(client.recv(5)) == "Endpoint request timed out"
+        assert time.monotonic() - started < 1
+
+
+def test_a_backend_that_swallows_packets_times_out(gateway: RunningGateway) -> None:
+    with swallowing() as dead:
+        integration = {**linked("", f"http://{dead}/"), "TimeoutInMillis": 200}
+        del integration["ConnectionType"], integration["ConnectionId"]
+        with gateway.api({"$default": integration}).connect() as client:
+            client.send("x")
+            assert error(client.recv(5)) == "Endpoint request timed out"
 
 
 # TLS

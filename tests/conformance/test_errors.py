@@ -388,3 +388,55 @@ def test_refusals_name_the_resource_type_and_the_limit() -> None:
         wire.close()
     assert reply.status == 429
     assert reply.document["limitType"]
+
+
+SQS = {
+    "IntegrationType": "AWS",
+    "IntegrationMethod": "POST",
+    "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:action/SendMessage",
+}
+
+
+@pytest.mark.parametrize(
+    "arn",
+    ["writer", "arn:aws:iam::12345:user/me", "arn:aws:iam::123456789012:user/me", "arn:aws:iam::x:role/a",
+     "arn:aws:iam::*:user/me", "arn:aws:iam::123456789012:role/", "arn:aws:sts::123456789012:role/a"],
+)  # fmt: skip
+@pytest.mark.parametrize("operation", ["CreateIntegration", "UpdateIntegration"])
+def test_credentials_that_are_no_roles_are_refused(gateway: RunningGateway, operation: str, arn: str) -> None:
+    world = new_api(gateway)
+    world.make("CreateIntegration", "IntegrationId", **SQS)
+    members = SQS if operation == "CreateIntegration" else {}
+    assert world.refused(operation, **members, CredentialsArn=arn) == bad(
+        f"Invalid ARN specified in the request: {arn} (a role: arn:aws:iam::ACCOUNT:role/NAME)"
+    )
+
+
+@pytest.mark.parametrize(
+    "arn",
+    ["arn:aws:iam::123456789012:role/a", "arn:aws-cn:iam::123456789012:role/path/a", "arn:aws:iam::*:user/*",
+     "arn:aws:iam::${stageVariables.account}:role/${stageVariables.role}", "${stageVariables.role}"],
+)  # fmt: skip
+def test_credentials_may_be_roles_the_callers_or_in_stage_variables(gateway: RunningGateway, arn: str) -> None:
+    assert new_api(gateway).call("CreateIntegration", **SQS, CredentialsArn=arn)["CredentialsArn"] == arn
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed"),
+    [("HTTP", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
+     ("HTTP_PROXY", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
+     ("MOCK", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, ANY")],
+)  # fmt: skip
+def test_a_method_that_there_is_not_is_refused_with_those_that_there_are(
+    gateway: RunningGateway, kind: str, allowed: str
+) -> None:
+    uri = {} if kind == "MOCK" else {"IntegrationUri": "https://example.com"}
+    refusal = new_api(gateway).refused("CreateIntegration", IntegrationType=kind, IntegrationMethod="post", **uri)
+    assert refusal == bad(f"Invalid value for integrationMethod: post (one of {allowed})")
+
+
+@pytest.mark.parametrize("text", ["application/x-www-form-urlencoded", "plain", '"quoted"'])
+def test_a_mapping_of_plain_text_is_refused_with_how_to_write_it(gateway: RunningGateway, text: str) -> None:
+    parameters = {"integration.request.header.Content-Type": text}
+    refusal = new_api(gateway).refused("CreateIntegration", **SQS, RequestParameters=parameters)
+    assert refusal == bad(f"Invalid mapping expression specified: {text} (for this text itself: '{text}')")

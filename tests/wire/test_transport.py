@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from routekey.clock import Deadlines
+from routekey.resources.integration import MAX_TIMEOUT
 from routekey.wire import transport
 from routekey.wire.http import HttpResponse
 from routekey.wire.transport import IDLE_SECONDS, BackendRefused, HttpBackends, Origin, TransportError
@@ -619,3 +620,21 @@ def test_requests_above_the_limit_to_a_backend_that_is_down_all_fail(monkeypatch
             assert [type(each) for each in made] == [BackendRefused] * 6
 
     check()
+
+
+@in_loop
+async def test_a_spare_connection_that_went_stale_before_its_first_request_costs_no_message() -> None:
+    async def stale(caller: Caller) -> None:
+        await caller.request()  # and closes without a word
+
+    async with backend(stale, keeps) as back:
+        back.begin().abort()  # its connection is still on the way, and lies idle then
+        pool = back.backends._pools[back.origin]
+        while not pool.idle:  # noqa: ASYNC110  (nothing tells)
+            await asyncio.sleep(0.001)
+        assert plain(await back.ask()) == (200, b"ok")
+        assert back.calls == 2
+
+
+def test_an_integrations_time_is_over_before_that_of_a_connection() -> None:
+    assert transport.CONNECT_SECONDS * 1000 > MAX_TIMEOUT

@@ -85,13 +85,9 @@ class Moto:
         process, loop = self._process, asyncio.get_running_loop()
         end = loop.time() + START_SECONDS
         while process is not None and process.returncode is None and loop.time() < end:
-            with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(b"GET /moto-api/data.json HTTP/1.0\r\n\r\n")
-                answer = await reader.read(16)
-                writer.close()
-                if b" 200 " in answer and process.returncode is None:
-                    return True  # it is moto that answers, and nobody else who took the port
+            with contextlib.suppress(OSError, TimeoutError):
+                if await _is_moto(port) and process.returncode is None:
+                    return True
             await asyncio.sleep(0.02)
         return False
 
@@ -104,6 +100,21 @@ class Moto:
         if self._ended is not None:
             await self._ended
         self._forget(process.pid)
+
+
+async def _is_moto(port: int) -> bool:
+    """Whether it is moto that answers there, and nobody else who took the port meanwhile."""
+    async with asyncio.timeout(0.5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(b"GET /moto-api/data.json HTTP/1.0\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.read(1)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return False
+        finally:
+            writer.close()
+    return b" 200 " in head[:16] and body == b"{"
 
 
 def _free_port() -> int:

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -115,7 +116,7 @@ def data_folder() -> Path:
 def find(name: str, action: str = "") -> Service | None:
     """The service that `name`, such as `states` or `streams.dynamodb`, stands for in a URI; one that has `action`."""
     own = _metadata(name)
-    named = own is not None and name in (own.get("endpointPrefix"), own.get("signingName"))
+    named = own is not None and _reachable(own) and name in (own.get("endpointPrefix"), own.get("signingName"))
     candidates = [name] if named else _index().get(name, [])
     models = [model for model in map(_load, candidates) if model is not None]
     chosen = next((model for model in models if action in model.operations), models[0] if models else None)
@@ -124,9 +125,27 @@ def find(name: str, action: str = "") -> Service | None:
 
 def suggestion(name: str) -> str:
     """What may be meant by a name that is none in URIs: `stepfunctions` is `states`."""
+    wanted = _letters(name)
     own = _metadata(name)
-    found = [own["endpointPrefix"]] if own is not None else difflib.get_close_matches(name, _index(), 1)
+    if own is not None and _reachable(own):
+        return f": {own['endpointPrefix']}?"
+    for folders in _index().values():
+        for folder in folders:
+            metadata = _metadata(folder) or {}
+            if wanted == _letters(str(metadata.get("serviceId", ""))):
+                return f": {metadata['endpointPrefix']}?"
+    found = difflib.get_close_matches(name, _index(), 1)
     return f": {found[0]}?" if found else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
+def _reachable(metadata: Mapping[str, Any]) -> bool:
+    """Whether it speaks a protocol that integrations do."""
+    spoken = {metadata.get("protocol"), *metadata.get("protocols", ())}
+    return not spoken.isdisjoint(("json", "query", "ec2", "rest-json", "rest-xml"))
 
 
 def _file(folder: str) -> Path | None:
@@ -173,7 +192,7 @@ def _index() -> dict[str, list[str]]:
     signed: list[tuple[str, str]] = []
     for folder in sorted((each.name for each in data_folder().iterdir() if each.is_dir()), key=lambda n: (len(n), n)):
         metadata = _metadata(folder)
-        if metadata is not None:
+        if metadata is not None and _reachable(metadata):
             found.setdefault(metadata.get("endpointPrefix", ""), []).append(folder)
             signed.append((metadata.get("signingName", ""), folder))
     for name, folder in signed:

@@ -14,6 +14,7 @@ from routekey.wire.transport import MAX_ANSWER
 
 LARGE = 64 * 1024  # bytes; what takes longer than that is not done between two messages
 MAX_MEMBERS = 1000
+GZIP = 0x1F  # the first byte of a member
 
 _UNREAD = object()
 
@@ -88,12 +89,9 @@ def _members(data: memoryview, kind: int) -> bytes:
     unpacker = zlib.decompressobj(kind)
     while at < len(data) and left > 0:
         piece = data[at : at + LARGE]
-        try:
-            part = unpacker.decompress(piece, left)
-        except zlib.error:
-            if whole and not begun:
-                return b"".join(parts)  # padding
-            raise
+        if whole and not begun and piece[0] != GZIP:
+            break  # padding
+        part = unpacker.decompress(piece, left)
         parts.append(part)
         left -= len(part)
         at += len(piece) - len(unpacker.unused_data)

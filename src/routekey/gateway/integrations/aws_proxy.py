@@ -40,8 +40,12 @@ class AwsProxy:
                 ResponseType.API_CONFIGURATION_ERROR,
                 f"AWS_PROXY calls with POST, not {self._method}: set integrationMethod",
             )
+        payload = event(invocation)
+        if invocation.traced:
+            shown = payload[:MAX_SHOWN].decode("utf-8", "replace")
+            invocation.trace("request", function=target.reference, body=shown)
         try:
-            answer = await target.invoke(event(invocation), self._timeout)
+            answer = await target.invoke(payload, self._timeout)
         except FAILURES as error:
             raise failure(invocation, target.reference, self._timeout, error) from None
         if invocation.traced:

@@ -32,7 +32,7 @@ class Mock:
         return self._responses.constant(str(status), status)
 
     async def invoke(self, invocation: Invocation) -> IntegrationResult:
-        if self._constant is not None and invocation.request is None:
+        if self._constant is not None and invocation.request is None and not invocation.traced:
             return self._constant
         status = self._status(self._body.text(invocation))
         return self._responses.map(invocation, str(status), Answer(status, [], b""))
