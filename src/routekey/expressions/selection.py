@@ -162,6 +162,10 @@ def _merge(parts: Sequence[str | Variable]) -> list[str | Variable]:
 
 
 def _of_message(parts: Sequence[str | Variable]) -> Callable[[Message], str | None]:
+    if len(parts) == 1 and not isinstance(parts[0], str):
+        variable = parts[0]  # as nearly all are
+        return lambda message: None if message.document is MISSING else variable(message, None)
+
     def value(message: Message) -> str | None:
         return None if message.document is MISSING else _join(parts, message, None)
 

@@ -53,7 +53,15 @@ class Answer:
         return next(iter(self.values("content-type")), "")
 
 
-async def answer_of(response: HttpResponse) -> Answer:
+def is_packed(response: HttpResponse) -> bool:
+    """Whether the backend compressed the body."""
+    for name, _ in response.headers:  # noqa: SIM110  (asked of every answer: a generator costs as much as the rest)
+        if len(name) == 16 and name.lower() == "content-encoding":
+            return True
+    return False
+
+
+async def unpacked(response: HttpResponse) -> Answer:
     """The answer, its body unpacked where the backend compressed it: frames cannot say that they are."""
     coding = next((value.strip().lower() for name, value in response.headers if name.lower() == "content-encoding"), "")
     if coding not in ("gzip", "x-gzip", "deflate") or not response.body:

@@ -20,7 +20,7 @@ from routekey.aws.endpoints import Endpoints
 from routekey.aws.services import Service
 from routekey.eager import within
 from routekey.errors import CompileError, GatewayError, ResponseType
-from routekey.gateway.integrations.answers import LARGE, Answer, answer_of
+from routekey.gateway.integrations.answers import LARGE, Answer, unpacked
 from routekey.gateway.integrations.base import FunctionRefused, IntegrationResult
 from routekey.gateway.integrations.failures import FAILURES, failure
 from routekey.gateway.integrations.function_target import FunctionTarget
@@ -134,7 +134,7 @@ class AwsService:
         else:
             work = self._call_service(invocation, uri, parameters, body)
         try:
-            answer = await answer_of(await within(self._timeout, work))
+            answer = await unpacked(await within(self._timeout, work))
         except FAILURES as error:
             raise failure(invocation, what, self._timeout, error) from None
         if invocation.traced:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from routekey.eager import Limit, within
 from routekey.errors import GatewayError, ResponseType
 from routekey.gateway.integrations.address import Targets
-from routekey.gateway.integrations.answers import Answer, answer_of
+from routekey.gateway.integrations.answers import Answer, is_packed, unpacked
 from routekey.gateway.integrations.failures import FAILURES, failure
 from routekey.gateway.integrations.http_uri import Endpoint
 from routekey.gateway.integrations.request_parameters import BODYLESS, DROPPED, REFUSED, Parameters, RequestParameters
@@ -49,19 +49,22 @@ class HttpBackend:
         if invocation.traced:
             shown = body[:MAX_SHOWN].decode("utf-8", "replace")
             invocation.trace("request", method=self._method, uri=self._endpoint.shown, body=shown)
-        answer = await answer_of(await self._send(invocation, self._targets, head + body))
-        if invocation.traced:
-            invocation.trace("answered", status=answer.status, body=answer.text[:MAX_SHOWN])
-        return answer
-
-    async def _send(self, invocation: Invocation, targets: Targets, data: bytes) -> HttpResponse:
+        targets = self._targets
         try:
             if targets.alone is not None:
-                return await self._exchange(targets.alone, data)
-            return await within(self._limit.seconds, self._first_of(targets, data))
+                response = await self._exchange(targets.alone, head + body)
+            else:
+                response = await within(self._limit.seconds, self._first_of(targets, head + body))
         except FAILURES as error:
             what = self._endpoint.shown + targets.shown
             raise failure(invocation, what, self._limit.seconds, error) from None
+        if is_packed(response):
+            answer = await unpacked(response)
+        else:
+            answer = Answer(response.status, response.headers, response.body)
+        if invocation.traced:
+            invocation.trace("answered", status=answer.status, body=answer.text[:MAX_SHOWN])
+        return answer
 
     async def _exchange(self, origin: Origin, data: bytes) -> HttpResponse:
         exchange = self._http.send(origin, self._method, data)
@@ -109,8 +112,8 @@ class HttpBackend:
             if len(self._heads) < MAX_HEADS:
                 self._heads[names] = fixed
         trace = invocation.connection.pipeline.ids.trace(invocation.time)
-        own = header_lines([*mapped.values(), ("X-Amzn-Trace-Id", trace)]).encode("utf-8", "replace")
-        return b"%b%b%b" % (fixed, own, self._end(size))
+        own = header_lines(list(mapped.values())).encode("utf-8", "replace") if mapped else b""
+        return b"%b%bX-Amzn-Trace-Id: %b\r\n%b" % (fixed, own, trace.encode(), self._end(size))
 
     def _head(
         self, invocation: Invocation, parameters: Parameters | None, handshake: Headers | None, size: int
