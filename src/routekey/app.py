@@ -135,6 +135,7 @@ class Gateway:
         self.functions_api = LambdaApi(self.functions, self.clock).service(model.load("lambda", "2015-03-31"))
         self.endpoints = Endpoints(None if settings.aws == "moto" else settings.aws, os.environ)
         self.moto: Moto | None = None
+        self._without_keys = False  # functions were started without credentials, and the log says so
         self._identities: dict[str, tuple[tuple[str, str], ssl.SSLContext]] = {}
         self.catalog = Catalog(self.repository, self._backends(), self.pipeline.forget)
         self.domains = Domains(self.repository)
@@ -229,8 +230,9 @@ class Gateway:
             try:
                 keys = await self.credentials.own()
             except NoCredentials as error:
-                log.warning("functions get no credentials", extra={"data": {"error": str(error)}})
-                keys = None
+                if not self._without_keys:
+                    log.warning("functions get no credentials", extra={"data": {"error": str(error)}})
+                self._without_keys, keys = True, None
         variables = {
             **(keys.variables if keys is not None else {}),
             **given,
