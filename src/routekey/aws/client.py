@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from routekey.aws.endpoints import Location
-from routekey.aws.signing import Keys, canonical, sign
+from routekey.aws.signing import Keys, canonical, load, sign
 from routekey.wire.http import Headers, HttpResponse, header_lines
 from routekey.wire.transport import HttpBackends, NotConnected
 
@@ -11,6 +13,7 @@ from routekey.wire.transport import HttpBackends, NotConnected
 class AwsClient:
     def __init__(self, http: HttpBackends) -> None:
         self._http = http
+        self._can_sign = False
 
     async def send(
         self,
@@ -30,6 +33,9 @@ class AwsClient:
         host = next((value for name, value in headers if name.lower() == "host"), location.host)
         headers = [pair for pair in headers if pair[0].lower() != "host"]
         if keys is not None:
+            if not self._can_sign:
+                await asyncio.to_thread(load)
+                self._can_sign = True
             target = canonical(service, target)
             headers = sign(keys, service, location.region, method, host, target, headers, body)
         else:

@@ -23,6 +23,13 @@ class Keys:
         return {**found, "AWS_SESSION_TOKEN": self.token} if self.token else found
 
 
+def load() -> None:
+    """Import what `sign` needs, which takes a tenth of a second: not between two messages."""
+    import botocore.auth
+    import botocore.awsrequest
+    import botocore.credentials  # noqa: F401
+
+
 def sign(
     keys: Keys, service: str, region: str, method: str, host: str, target: str, headers: Headers, body: bytes
 ) -> Headers:
