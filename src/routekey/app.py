@@ -69,6 +69,7 @@ log = logging.getLogger("routekey")
 DRAIN_SECONDS = 5.0
 OWN_SERVICES = ("APIGATEWAYV2", "API_GATEWAY", "APIGATEWAYMANAGEMENTAPI", "LAMBDA")  # as endpoint variables spell them
 REAP_SECONDS = 5.0
+MAX_IDENTITIES = 64  # client certificates whose contexts are kept
 KEY_SECONDS = 600.0  # that functions may use the user's credentials for: the SDK renews them that long before they end
 
 
@@ -162,6 +163,8 @@ class Gateway:
         known = self._identities.get(certificate.client_certificate_id)
         if known is None or known[0] != pem:
             context = await asyncio.to_thread(tls.client_context, self.settings.backend_ca, *pem)
+            if len(self._identities) >= MAX_IDENTITIES:
+                self._identities.clear()
             known = self._identities[certificate.client_certificate_id] = pem, context
         return known[1]
 

@@ -154,6 +154,8 @@ PARAMETERS: list[Any] = [
     pytest.param("s3:path/bucket/{name}", {"path.name": "route.request.body.name"}, id="s3-path"),
     pytest.param("s3:path/bucket/key", {"header.x-amz-meta-kind": "'  spaced   out '"}, id="header"),
     pytest.param("sns:action/Publish&TopicArn=arn:aws:sns:us-east-1:1:x/y", {}, id="uri-query"),
+    pytest.param("s3:path/bucket/key", {"header.x-amz-content-sha256": "'UNSIGNED-PAYLOAD'"}, id="payload-hash"),
+    pytest.param("sqs:action/SendMessage", {"header.X-Amz-Date": "'20200101T000000Z'"}, id="time"),
     pytest.param("s3:path/bucket/a(1):@+.txt", {"header.x": "'y'"}, id="s3-uri-path"),
     pytest.param("sqs:action/SendMessage", {"querystring.Q": "'http://127.0.0.1:1/0/q?a'"}, id="literal-query"),
     pytest.param("s3:path/bucket/{key}", {"path.key": "'a:b@c,d+e'"}, id="literal-s3-path"),

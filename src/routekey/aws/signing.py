@@ -39,24 +39,27 @@ def sign(
     from botocore.credentials import Credentials
 
     request = AWSRequest(method=method, url=f"https://{host}{target}", data=body)
+    sent = {}  # what a value is on the wire, by what AWS reads it as, which is what is signed
     for name, value in headers:
-        request.headers[name] = value.encode("latin-1", "replace").decode("utf-8", "replace")  # as AWS reads it
-    given = len(request.headers.items())
+        read = value.encode("latin-1", "replace").decode("utf-8", "replace")
+        request.headers[name] = read
+        sent[name, read] = value
     signer = S3SigV4Auth if service == "s3" else SigV4Auth
     if service == "s3":
         request.context["payload_signing_enabled"] = True
     signer(Credentials(keys.access_key, keys.secret_key, keys.token), service, region).add_auth(request)
-    return [("Host", host), *headers, *request.headers.items()[given:]]
+    signed = request.headers.items()  # the signer has put some in the place of mapped ones
+    return [("Host", host), *((name, sent.get((name, value), value)) for name, value in signed)]
 
 
 def canonical(service: str, target: str) -> str:
     """`target`, a path and query, escaped the one way that signatures know, so that both sides sign the same text."""
-    path, sign_, query = target.partition("?")
+    path, mark, query = target.partition("?")
     if service == "s3":  # whose path is signed decoded; others sign the path as it came
         path = quote(unquote(path), safe="/-_.~")
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     query = "&".join(f"{_canonical(name)}{equals}{_canonical(value)}" for name, equals, value in pairs)
-    return f"{path}{sign_}{query}"
+    return f"{path}{mark}{query}"
 
 
 def _canonical(text: str) -> str:

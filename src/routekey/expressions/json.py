@@ -42,18 +42,14 @@ def parse(text: str) -> Any:
 
 def _deep(value: Any) -> bool:
     """Whether it nests deeper than what is done with it later could bear."""
-    level = [value]
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MAX_DEPTH):
-        level = (
-            [
-                inner
-                for each in level
-                for inner in (each.values() if isinstance(each, dict) else each)
-                if isinstance(inner, (dict, list))
-            ]
-            if isinstance(level[0], (dict, list))
-            else []
-        )
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list))
+        ]
         if not level:
             return False
     return True
