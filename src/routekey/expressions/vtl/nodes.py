@@ -64,7 +64,7 @@ def _text(text: str) -> Node:
     length = len(text)
 
     def node(render: Render) -> None:
-        # As `Render.write`, without its call: most of what a template does is this.
+        # Here and where references print, without a call: most of what a template does is this.
         render.size += length
         if render.size > render.most:
             render.too_long()
